@@ -1,0 +1,79 @@
+"""Image inpainting that treats structure and texture.
+
+::
+
+    import twofold
+
+    filled = twofold.inpaint("photo.png", "mask.png")  # white in the mask is filled
+
+    painter = twofold.load("medfe-small")
+    result = painter.fill("photo.png", "mask.png", samples=3, seed=1)
+
+Names are imported when they are first used: ``import twofold`` itself costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twofold.engine.load import inpaint, load
+    from twofold.errors import (
+        CheckpointError,
+        ImageError,
+        InputError,
+        MaskError,
+        MissingExtraError,
+        TrainingError,
+        TwofoldError,
+    )
+    from twofold.inpainter import Inpainter, Result, Sample
+    from twofold.pixels import MaskWarning
+
+    __version__: str
+
+__all__ = [
+    "CheckpointError",
+    "ImageError",
+    "Inpainter",
+    "InputError",
+    "MaskError",
+    "MaskWarning",
+    "MissingExtraError",
+    "Result",
+    "Sample",
+    "TrainingError",
+    "TwofoldError",
+    "__version__",
+    "inpaint",
+    "load",
+]
+
+_HOMES = {
+    "inpaint": "twofold.engine.load",
+    "load": "twofold.engine.load",
+    "Inpainter": "twofold.inpainter",
+    "Result": "twofold.inpainter",
+    "Sample": "twofold.inpainter",
+    "MaskWarning": "twofold.pixels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("twofold")
+    elif name in __all__:
+        value = getattr(import_module(_HOMES.get(name, "twofold.errors")), name)
+    else:
+        raise AttributeError(f"module 'twofold' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,10 @@
+"""``python -m twofold`` is the command ``twofold``."""
+
+from __future__ import annotations
+
+import sys
+
+from twofold.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

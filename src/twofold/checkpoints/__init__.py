@@ -1,0 +1,1 @@
+"""Weights on disk: our own format, the models that ship with the package, foreign files."""

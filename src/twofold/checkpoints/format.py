@@ -1,0 +1,203 @@
+"""The file of a trained network: one safetensors file whose header says how to build it.
+
+The header's metadata holds one JSON document under ``twofold``::
+
+    {"format": "twofold/1", "family": "medfe", "name": "medfe-small",
+     "config": {...}, "about": {...}}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from twofold.checkpoints.configs import config_from_dict
+from twofold.errors import CheckpointError
+from twofold.families import FAMILIES
+from twofold.pixels import replacing
+
+FORMAT = "twofold/1"
+_SHOWN = 5  # how many wrong tensors a message names
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A trained network as it lies on disk.
+
+    Attributes:
+        family: a key of ``families.FAMILIES``.
+        config: the fields of the family's configuration dataclass.
+        state: the network's tensors by name, floats as float32, on the CPU.
+        name: of the model, for reports.
+        about: anything worth knowing (recipe, steps, licence), JSON values.
+    """
+
+    family: str
+    config: dict[str, Any]
+    state: dict[str, Tensor]
+    name: str
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def save_weights(
+    path: str | os.PathLike[str],
+    *,
+    family: str,
+    config: object,
+    state: Mapping[str, Tensor],
+    name: str,
+    about: Mapping[str, Any] | None = None,
+    dtype: Literal["float16", "float32"] = "float16",
+) -> None:
+    """Write a trained network to one ``.safetensors`` file; it appears whole or not at all.
+
+    Args:
+        path: an existing file is replaced.
+        family: a key of ``families.FAMILIES``.
+        config: the family's configuration, a dataclass or its fields as a dict.
+        state: the network's ``state_dict()``. Floats are stored as ``dtype``, other kinds as they are.
+        name: of the model.
+        about: anything worth knowing, JSON values.
+        dtype: of floats on disk; float16 halves the file.
+
+    Raises:
+        CheckpointError: if a tensor is not finite (float16 ends at 65504) or the file cannot be
+            written.
+    """
+    fields = asdict(config) if is_dataclass(config) and not isinstance(config, type) else config
+    document = {
+        "format": FORMAT,
+        "family": family,
+        "name": name,
+        "config": fields,
+        "about": dict(about or {}),
+    }
+    stored = {key: _stored(key, tensor, dtype) for key, tensor in state.items()}
+    try:
+        metadata = {"format": "pt", "twofold": json.dumps(document)}
+        with replacing(path) as temporary:
+            save_file(stored, temporary, metadata=metadata)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write weights to {path}: {error}; choose another place") from error
+
+
+def _stored(key: str, tensor: Tensor, dtype: str) -> Tensor:
+    value = tensor.detach().to("cpu", copy=True).contiguous()
+    if not value.is_floating_point():
+        return value
+    value = value.to(getattr(torch, dtype))
+    if not bool(torch.isfinite(value).all()):
+        raise CheckpointError(
+            f"tensor {key} is not finite as {dtype}; save as float32, or train anew if it diverged"
+        )
+    return value
+
+
+def load_weights(path: str | os.PathLike[str]) -> Weights:
+    """Read a file that ``save_weights`` wrote.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, not from twofold, or from a newer twofold.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(f"there is no weights file {path}; give a .safetensors file that exists")
+    try:
+        with safe_open(path, framework="pt") as file:
+            document = _document(path, (file.metadata() or {}).get("twofold"))
+            state = {key: _loaded(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or not a safetensors file ({error}); fetch or convert it again"
+        ) from error
+    return Weights(document["family"], document["config"], state, document["name"], document["about"])
+
+
+def _loaded(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+
+
+def _document(path: str | os.PathLike[str], text: str | None) -> dict[str, Any]:
+    """Check the header's JSON document."""
+    if text is None:
+        raise CheckpointError(
+            f"{path} was not written by twofold: its header does not say which network it is for; "
+            "see `twofold convert` for weights of other projects"
+        )
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise CheckpointError(f"{path} has a damaged header ({error}); fetch or convert it again") from error
+    if not isinstance(document, dict):
+        document = {}
+    version = document.get("format")
+    if version != FORMAT:
+        raise CheckpointError(
+            f"{path} is of format {version!r}, not {FORMAT!r}; update twofold or use other weights"
+        )
+    expected = {"family": str, "config": dict, "name": str, "about": dict}
+    wrong = [key for key, kind in expected.items() if not isinstance(document.get(key), kind)]
+    if wrong:
+        raise CheckpointError(
+            f"{path} has a header without a usable {', '.join(wrong)}; fetch or convert it again"
+        )
+    return document
+
+
+def build_network(weights: Weights) -> nn.Module:
+    """Build the network of ``weights`` and put them into it; in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: if the family is not known, or configuration or tensors do not fit it.
+    """
+    if weights.family not in FAMILIES:
+        raise CheckpointError(
+            f"weights {weights.name} are for the family {weights.family!r}, not {' or '.join(FAMILIES)}; "
+            "update twofold or use other weights"
+        )
+    family = FAMILIES[weights.family]
+    config = config_from_dict(family.config_class(), weights.config)
+    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; leave no trace
+        network = family.build(config)
+    load_state(network, weights.state, source=f"weights {weights.name}")
+    return network.eval()
+
+
+def load_state(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
+    """Copy tensors into a network, all of them or an error that names what does not fit.
+
+    Args:
+        network: takes the tensors.
+        state: by the names of ``network.state_dict()``.
+        source: what to call the tensors in the error.
+
+    Raises:
+        CheckpointError: if names are missing, unknown, or shapes differ; nothing is copied then.
+    """
+    wanted = network.state_dict()
+    missing = [key for key in wanted if key not in state]
+    unknown = [key for key in state if key not in wanted]
+    misshapen = [
+        f"{key} {tuple(state[key].shape)} for {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    parts = [("missing", missing), ("unknown", unknown), ("misshapen", misshapen)]
+    found = "; ".join(f"{len(names)} {word}: {_first(names)}" for word, names in parts if names)
+    if found:
+        raise CheckpointError(
+            f"{source} do not fit {type(network).__name__}: {found}; use the weights it was made for"
+        )
+    network.load_state_dict(dict(state))
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

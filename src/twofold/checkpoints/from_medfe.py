@@ -1,0 +1,315 @@
+"""The authors' MEDFE weights in our format: one table of names, and every complaint at once.
+
+Their generator is three files (``EN``, ``DE``, and ``MEDEF``, as the released one is spelled, or
+``MEDFE``), their discriminators are two more (``D``, ``F``).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twofold.checkpoints.format import save_weights
+from twofold.checkpoints.released import FILE_NAME
+from twofold.errors import CheckpointError
+from twofold.medfe.config import MedfeConfig, paper
+from twofold.medfe.discriminator import PatchDiscriminator
+from twofold.medfe.model import Medfe
+from twofold.medfe.official import fold_mask_convs
+
+DISCRIMINATORS_NAME = "discriminators.safetensors"
+SPELLINGS = {"EN": ("EN",), "DE": ("DE",), "MEDFE": ("MEDEF", "MEDFE"), "D": ("D",), "F": ("F",)}
+GENERATOR = ("EN", "MEDFE", "DE")
+DISCRIMINATORS = {"D": "whole", "F": "local"}
+"""Their network -> its name in ``medfe.discriminator.Discriminators``."""
+_SHOWN = 6  # how many complaints a message quotes
+
+State = Mapping[str, Tensor]
+
+
+def layer_names(config: MedfeConfig) -> dict[str, tuple[str, str]]:
+    """The table: our layer -> their network and layer. A layer's weight and bias share its row.
+
+    Not in it: ``filling.streams.N.mask_sums``, see ``mask_weight_names``.
+    """
+    gather, skips = "filling.gather_texture", "skips"
+    block = {
+        f"{gather}.from_first.0.conv": "down_128.model.0",
+        f"{gather}.from_first.1.conv": "down_128.model.3",
+        f"{gather}.from_second.conv": "down_64.model.0",
+        f"{gather}.from_third.conv": "down_32.model.0",
+        f"{gather}.merge.conv": "down.model.0",
+        "filling.gather_structure.conv": "up.conv",
+        "fuse.conv": "fuse.model.0",
+        "equalization.reweigh.squeeze": "base.model.0.fc.0",
+        "equalization.reweigh.excite": "base.model.0.fc.2",
+        "equalization.combine.conv": "base.down.0",
+        f"{skips}.up.0.conv": "up_128.conv",
+        f"{skips}.up.1.conv": "up_64.conv",
+        f"{skips}.up.2.conv": "up_32.conv",
+        f"{skips}.down.0.0.conv": "down_16.model.0",
+        f"{skips}.down.1.0.conv": "down_8.model.0",
+        f"{skips}.down.1.1.conv": "down_8.model.3",
+        f"{skips}.down.2.0.conv": "down_4.model.0",
+        f"{skips}.down.2.1.conv": "down_4.model.3",
+        f"{skips}.down.2.2.conv": "down_4.model.6",
+    }
+    for stream, kernel in enumerate(config.fill_kernels):
+        for layer in range(config.fill_depth):
+            block[f"filling.streams.{stream}.convs.{layer}"] = f"cov_{kernel}.{layer}.conv.input_conv"
+            block[f"filling.streams.{stream}.norms.{layer}"] = f"cov_{kernel}.{layer}.bn"
+    encoder = {"encoder.stages.0.conv": "Encoder_1.model.0"}
+    decoder = {"decoder.stages.5.conv": "Decoder_6.model.1"}
+    for stage in range(1, 6):
+        encoder[f"encoder.stages.{stage}.conv"] = f"Encoder_{stage + 1}.model.1"
+        if stage < 5:
+            encoder[f"encoder.stages.{stage}.norm"] = f"Encoder_{stage + 1}.model.2"
+        decoder[f"decoder.stages.{stage - 1}.conv"] = f"Decoder_{stage}.model.1"
+        decoder[f"decoder.stages.{stage - 1}.norm"] = f"Decoder_{stage}.model.2"
+    for index in range(config.residual_blocks):
+        encoder[f"encoder.middle.{index}.dilated"] = f"middle.{index}.conv_block.1"
+        encoder[f"encoder.middle.{index}.plain"] = f"middle.{index}.conv_block.5"
+    return {
+        **{ours: ("EN", theirs) for ours, theirs in encoder.items()},
+        **{ours: ("MEDFE", f"pc_block.{theirs}") for ours, theirs in block.items()},
+        "structure_to_rgb": ("MEDFE", "loss.0.down_model.0"),
+        **{ours: ("DE", theirs) for ours, theirs in decoder.items()},
+    }
+
+
+def mask_weight_names(config: MedfeConfig) -> dict[str, list[str]]:
+    """Our maps of mask sums -> the frozen mask convolutions of ``MEDFE`` that they are folded from."""
+    return {
+        f"filling.streams.{stream}.mask_sums": [
+            f"pc_block.cov_{kernel}.{layer}.conv.mask_conv.weight" for layer in range(config.fill_depth)
+        ]
+        for stream, kernel in enumerate(config.fill_kernels)
+    }
+
+
+# Spectral norm: their attribute of a convolution -> ours.
+_SPECTRAL = {
+    "bias": "bias",
+    "weight_orig": "parametrizations.weight.original",
+    "weight_u": "parametrizations.weight.0._u",
+    "weight_v": "parametrizations.weight.0._v",
+}
+
+
+def official_shapes(config: MedfeConfig) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Every tensor of an official checkpoint: network -> name -> shape.
+
+    Args:
+        config: of official mode; the full-size network is ``medfe.config.paper("official")``.
+    """
+    with torch.device("meta"):  # shapes only: nothing is allocated or drawn
+        ours, judge = Medfe(config).state_dict(), PatchDiscriminator().state_dict()
+    table = layer_names(config)
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {net: {} for net in SPELLINGS}
+    for name, value in ours.items():
+        layer, _, leaf = name.rpartition(".")
+        if leaf != "mask_sums":
+            net, theirs = table[layer]
+            shapes[net][f"{theirs}.{leaf}"] = tuple(value.shape)
+    for names in mask_weight_names(config).values():
+        for name in names:
+            shapes["MEDFE"][name] = shapes["MEDFE"][name.replace("mask_conv", "input_conv")]
+    for net in DISCRIMINATORS:
+        for index in range(0, 10, 2):
+            for theirs, leaf in _SPECTRAL.items():
+                shapes[net][f"model.{index}.{theirs}"] = tuple(judge[f"layers.{index}.{leaf}"].shape)
+    return shapes
+
+
+def convert_generator(networks: Mapping[str, State], config: MedfeConfig) -> dict[str, Tensor]:
+    """Rename the tensors of the official generator and fold its mask convolutions.
+
+    Args:
+        networks: the complete state dicts of ``EN``, ``MEDFE`` and ``DE``.
+        config: of official mode, of the weights' sizes.
+
+    Returns:
+        The state dict of ``medfe.model.Medfe``, float32.
+    """
+    table = layer_names(config)
+    theirs_to_ours = {entry: ours for ours, entry in table.items()}
+    folded = {name for names in mask_weight_names(config).values() for name in names}
+    state = {}
+    for net in GENERATOR:
+        for name, value in networks[net].items():
+            if name not in folded:
+                layer, _, leaf = name.rpartition(".")
+                state[f"{theirs_to_ours[net, layer]}.{leaf}"] = value.float()
+    side = config.native_size // 8
+    for ours, names in mask_weight_names(config).items():
+        state[ours] = fold_mask_convs([networks["MEDFE"][name] for name in names], side)
+    return state
+
+
+def convert_discriminators(networks: Mapping[str, State]) -> dict[str, Tensor]:
+    """Rename the tensors of the official discriminators, both or the one that is given.
+
+    Args:
+        networks: the complete state dicts of ``D`` (whole picture), ``F`` (crop) or both.
+
+    Returns:
+        The state dict of ``medfe.discriminator.Discriminators``, float32; half of it for one of them.
+    """
+    state = {}
+    for net, ours in DISCRIMINATORS.items():
+        for name, value in networks.get(net, {}).items():
+            _, index, leaf = name.split(".")
+            state[f"{ours}.layers.{index}.{_SPECTRAL[leaf]}"] = value.float()
+    return state
+
+
+def convert_medfe(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    name: str = "medfe-official",
+    config: MedfeConfig | None = None,
+) -> list[Path]:
+    """Convert a folder of official MEDFE weights into a folder that ``twofold.load`` reads.
+
+    Args:
+        folder: holds ``EN``, ``DE`` and ``MEDEF`` or ``MEDFE``, each as ``.pkl`` or ``.pth`` or as
+            training saves it (``20_net_EN.pth``); a state dict, or one under ``net``; with or without
+            the prefix ``module.``. ``D`` and ``F`` are converted too if they are there.
+        out: folder to write, made if its parent exists; holds ``model.safetensors`` (float32) and, if
+            ``D`` or ``F`` were there, ``discriminators.safetensors``. What an earlier conversion left
+            is replaced; other files stay.
+        name: of the model, for reports.
+        config: sizes of the network; None for the full-size one.
+
+    Returns:
+        The files written.
+
+    Raises:
+        CheckpointError: if anything is missing, unknown, misshapen, ambiguous or unreadable (one error
+            for everything), or ``out`` cannot be written; nothing is left behind then.
+    """
+    config = config or paper("official")
+    source, target = Path(folder), Path(os.path.realpath(out))
+    if not target.parent.is_dir() or target.is_file():
+        raise CheckpointError(f"cannot make a folder {out}: give a new one in a folder that exists")
+    networks = _read_all(source, official_shapes(config))
+    about = {"source": "converted from the official MEDFE layout", "networks": sorted(networks)}
+    with _filling_folder(target) as staging:
+        save_weights(
+            staging / FILE_NAME,
+            family="medfe",
+            config=asdict(config),
+            state=convert_generator(networks, config),
+            name=name,
+            about=about,
+            dtype="float32",
+        )
+        if judges := convert_discriminators(networks):
+            save_weights(
+                staging / DISCRIMINATORS_NAME,
+                family="medfe-discriminators",
+                config={},
+                state=judges,
+                name=f"{name}-discriminators",
+                about=about,
+                dtype="float32",
+            )
+    written = [FILE_NAME, DISCRIMINATORS_NAME] if judges else [FILE_NAME]
+    return [Path(out) / file for file in written]
+
+
+def _read_all(folder: Path, shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> dict[str, State]:
+    """Read the networks of a folder and collect all that is wrong with them into one error."""
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{folder} is no folder; give the folder that holds EN.pkl, DE.pkl and MEDEF.pkl"
+        )
+    networks: dict[str, State] = {}
+    complaints: list[str] = []
+    for net in SPELLINGS:
+        files = _candidates(folder, net)
+        if len(files) > 1:
+            complaints.append(f"{' and '.join(file.name for file in files)} are both {net}, keep one")
+        elif files:
+            networks[net] = _read(files[0], complaints, shapes[net])
+        elif net in GENERATOR:
+            complaints.append(f"no {' or '.join(SPELLINGS[net])} (.pkl or .pth)")
+    if complaints:
+        shown = "; ".join(complaints[:_SHOWN])
+        more = f"; and {len(complaints) - _SHOWN} more" if len(complaints) > _SHOWN else ""
+        raise CheckpointError(
+            f"{folder} cannot be converted, {len(complaints)} problems: {shown}{more}; "
+            "give EN, DE and MEDEF of one official MEDFE network (D and F if wanted)"
+        )
+    return networks
+
+
+def _candidates(folder: Path, net: str) -> list[Path]:
+    """Files that hold this network: ``EN.pkl``, ``EN.pth``, ``20_net_EN.pth``."""
+    stems = SPELLINGS[net]
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix in (".pkl", ".pth")
+        and (file.stem in stems or ("_net_" in file.stem and file.stem.rpartition("_net_")[2] in stems))
+    )
+
+
+def _read(path: Path, complaints: list[str], shapes: Mapping[str, tuple[int, ...]]) -> State:
+    """Read one file; what is wrong with it is added to ``complaints``."""
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        complaints.append(f"{path.name} cannot be read ({reason})")
+        return {}
+    if isinstance(content, Mapping) and isinstance(content.get("net"), Mapping):
+        content = content["net"]
+    if not isinstance(content, Mapping):
+        complaints.append(f"{path.name} holds a {type(content).__name__} instead of a state dict")
+        return {}
+    if all(str(name).startswith("module.") for name in content):
+        content = {str(name).removeprefix("module."): value for name, value in content.items()}
+    complaints += [f"{path.name} lacks {name}" for name in shapes if name not in content]
+    for name, value in content.items():
+        if name not in shapes:
+            complaints.append(f"{path.name} has an unknown {name}")
+        elif not isinstance(value, Tensor):
+            complaints.append(f"{path.name} has {name} as {type(value).__name__} instead of a tensor")
+        elif tuple(value.shape) != shapes[name]:
+            complaints.append(f"{path.name} has {name} as {tuple(value.shape)} instead of {shapes[name]}")
+        elif not bool(torch.isfinite(value).all()):
+            complaints.append(f"{path.name} has values in {name} that are not finite")
+    return content
+
+
+@contextmanager
+def _filling_folder(out: Path) -> Iterator[Path]:
+    """Offer an empty folder beside ``out``; at the end its files take their places in ``out``."""
+    staging = out.with_name(f".twofold-{secrets.token_hex(6)}")
+    try:
+        staging.mkdir()
+        yield staging
+        if out.is_dir():
+            for name in (DISCRIMINATORS_NAME, FILE_NAME):
+                if (staging / name).exists():
+                    (staging / name).replace(out / name)
+                else:
+                    (out / name).unlink(missing_ok=True)  # of an earlier conversion
+        else:
+            staging.rename(out)
+    except OSError as error:
+        raise CheckpointError(f"cannot write weights to {out}: {error}; choose another place") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""The command ``twofold``: one file a command, each parses, calls one job and prints."""

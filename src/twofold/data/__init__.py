@@ -1,0 +1,1 @@
+"""Photographs, holes and structure targets for training and validation."""

@@ -1,0 +1,1 @@
+"""From a photo with a hole to a filled photo: crops around holes, networks run, fills pasted."""

@@ -1,0 +1,153 @@
+"""Find connected holes on a coarse grid, and join those that one crop can answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+CONTEXT = 2
+"""Side of a crop, in sides of the hole inside it."""
+MARGIN = 4
+"""Holes share a crop if 1/MARGIN of its side is left around them, half of it on each side."""
+SIMILAR = 1.5
+"""Holes share a crop if their own crops' sides differ by at most this factor."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right``, the ends not included."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the box in an array [h w ...]."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Holes that are filled from one crop.
+
+    Attributes:
+        box: around all of them.
+        side: of the square crop.
+        labels: which connected holes.
+    """
+
+    box: Box
+    side: int
+    labels: tuple[int, ...]
+
+
+def label_cells(
+    hole: npt.NDArray[np.bool_], cell: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Label the connected holes of a picture on a grid of square cells.
+
+    Cells touch each other by sides and corners, so holes less than ``cell`` pixels apart are
+    always one.
+
+    Args:
+        hole: [h w], True = missing.
+        cell: side of a cell in pixels.
+
+    Returns:
+        The label of each cell, [h/cell w/cell] rounded up, 0 where it has no hole; and for the
+        labels 1 to n the exact bounding boxes in pixels, [n 4] as top, left, bottom, right.
+    """
+    height, width = hole.shape
+    padded = np.pad(hole, ((0, -height % cell), (0, -width % cell)))
+    blocks = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell)
+    in_rows, in_columns = np.asarray(blocks.any(axis=3)), np.asarray(blocks.any(axis=1))
+    labels = _connected(np.asarray(in_columns.any(axis=2)))
+    rows, columns = np.nonzero(labels)
+    row_used, column_used = in_rows[rows, :, columns], in_columns[rows, columns]  # n cell
+    edges = np.stack(
+        [
+            rows * cell + row_used.argmax(axis=1),
+            columns * cell + column_used.argmax(axis=1),
+            (rows + 1) * cell - row_used[:, ::-1].argmax(axis=1),
+            (columns + 1) * cell - column_used[:, ::-1].argmax(axis=1),
+        ],
+        axis=1,
+    )
+    count = int(labels.max(initial=0))
+    boxes = np.tile(np.array([height, width, 0, 0], np.int64), (count, 1))
+    index = labels[rows, columns] - 1
+    np.minimum.at(boxes[:, :2], index, edges[:, :2])
+    np.maximum.at(boxes[:, 2:], index, edges[:, 2:])
+    return labels, boxes
+
+
+def _connected(used: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Number the 8-connected regions of True from 1, in reading order of their first cells."""
+    labels = np.zeros(used.shape, np.int64)
+    open_cells = set(zip(*(axis.tolist() for axis in np.nonzero(used)), strict=True))
+    count = 0
+    for start in sorted(open_cells):
+        if start not in open_cells:
+            continue
+        count += 1
+        open_cells.remove(start)
+        stack = [start]
+        while stack:
+            row, column = stack.pop()
+            labels[row, column] = count
+            for near in (-1, 0, 1):
+                for beside in (-1, 0, 1):
+                    neighbour = (row + near, column + beside)
+                    if neighbour in open_cells:
+                        open_cells.remove(neighbour)
+                        stack.append(neighbour)
+    return labels
+
+
+def join_groups(boxes: npt.NDArray[np.int64], least: int, height: int, width: int) -> list[Group]:
+    """Join holes as long as one crop of the larger one's side holds them with a margin.
+
+    Args:
+        boxes: [n 4] as ``label_cells`` gives them.
+        least: smallest side of a crop.
+        height: of the picture.
+        width: of the picture.
+    """
+    sides = np.maximum(least, CONTEXT * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0))
+    pending = np.arange(len(boxes))
+    groups = []
+    while len(pending):
+        first, pending = int(pending[0]), pending[1:]
+        box, side, labels = boxes[first], int(sides[first]), [first + 1]
+        while len(pending):
+            starts = np.minimum(boxes[pending, :2], box[:2])
+            ends = np.maximum(boxes[pending, 2:], box[2:])
+            extent = ends - starts  # n (height, width)
+            larger, smaller = np.maximum(sides[pending], side), np.minimum(sides[pending], side)
+            room = larger - larger // MARGIN
+            # A window as long as the picture needs no margin. Windows that all show the whole
+            # picture are one window, whatever their sides.
+            fits = ((extent <= room[:, None]) | (larger[:, None] >= [height, width])).all(axis=1)
+            alike = (larger <= SIMILAR * smaller) | (smaller >= max(height, width))
+            if not (fits & alike).any():
+                break
+            near = int(np.argmin(np.where(fits & alike, extent.max(axis=1), np.iinfo(np.int64).max)))
+            box, side = np.concatenate([starts[near], ends[near]]), int(larger[near])
+            labels.append(int(pending[near]) + 1)
+            pending = np.delete(pending, near)
+        groups.append(Group(Box(*(int(edge) for edge in box)), side, tuple(labels)))
+    return groups

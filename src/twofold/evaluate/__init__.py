@@ -1,0 +1,9 @@
+"""Measure inpainters against photographs: one protocol, any number of models, one report."""
+
+from __future__ import annotations
+
+from twofold.evaluate.compare import evaluate
+from twofold.evaluate.protocol import Protocol
+from twofold.evaluate.report import Report
+
+__all__ = ["Protocol", "Report", "evaluate"]

@@ -1,0 +1,1 @@
+"""Holes: seeded generators, mask files, and buckets of hole ratio. No torch here."""

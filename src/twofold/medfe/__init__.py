@@ -1,0 +1,1 @@
+"""MEDFE: a mutual encoder-decoder with feature equalizations (ECCV 2020)."""

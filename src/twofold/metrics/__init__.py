@@ -1,0 +1,1 @@
+"""Yardsticks on finished pictures: numpy in, one number out."""

@@ -1,0 +1,27 @@
+"""Pictures as pixels: read, write, understand masks, paste fills. Numpy and Pillow, no torch.
+
+A picture here is a numpy array [h w], [h w 1], [h w 3] (RGB) or [h w 4] (RGBA) of uint8 or uint16;
+a ``hole`` is a boolean array [h w], True where the picture is missing.
+"""
+
+from __future__ import annotations
+
+from twofold.pixels.atomic import replacing
+from twofold.pixels.compositing import composite, rgb8, to_depth
+from twofold.pixels.holes import MaskWarning, read_hole
+from twofold.pixels.photo import Photo, read_photo
+from twofold.pixels.writing import ENDINGS, check_output, write_photo
+
+__all__ = [
+    "ENDINGS",
+    "MaskWarning",
+    "Photo",
+    "check_output",
+    "composite",
+    "read_hole",
+    "read_photo",
+    "replacing",
+    "rgb8",
+    "to_depth",
+    "write_photo",
+]

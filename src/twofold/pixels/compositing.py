@@ -1,0 +1,73 @@
+"""Paste a fill into the hole, and see any picture as 8-bit RGB."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# ITU-R 601, the weights of Pillow's own conversion to grey, in thousandths.
+LUMA = (299, 587, 114)
+
+
+def rgb8(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """See any picture as uint8 RGB [h w 3]: grey is repeated, alpha left out, 16 bit rounded.
+
+    Args:
+        pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
+    """
+    channels = pixels[..., None] if pixels.ndim == 2 else pixels
+    colour = np.repeat(channels, 3, axis=2) if channels.shape[2] == 1 else channels[..., :3]
+    return np.ascontiguousarray(to_depth(colour, np.dtype(np.uint8)).astype(np.uint8, copy=False))
+
+
+def to_depth(pixels: npt.NDArray[np.generic], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+    """Convert between uint8 and uint16 levels: 255 <-> 65535, rounded to the nearest level."""
+    if pixels.dtype == dtype:
+        return pixels
+    wide = pixels.astype(np.uint32)
+    return (wide * 257 if dtype == np.uint16 else (wide + 128) // 257).astype(dtype)
+
+
+def composite(
+    image: npt.NDArray[np.generic], fill: npt.NDArray[np.generic], hole: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.generic]:
+    """Return ``image`` with ``fill`` inside ``hole``; every other pixel is bit-identical.
+
+    Alpha is kept as it is, in the hole too: only colours are filled.
+
+    Args:
+        image: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16; not changed.
+        fill: any of these shapes and depths at the same height and width; colours become grey by
+            luma where the image is grey.
+        hole: [h w], True = take the fill.
+
+    Raises:
+        ValueError: if heights and widths differ.
+    """
+    if not image.shape[:2] == fill.shape[:2] == hole.shape:
+        raise ValueError(
+            f"image {image.shape[:2]}, fill {fill.shape[:2]} and hole {hole.shape} differ in height or width"
+        )
+    filled = image.copy()
+    channels = fill[..., None] if fill.ndim == 2 else fill
+    colours = to_depth(channels[hole], image.dtype)  # n c
+    if image.ndim == 2:
+        filled[hole] = _grey(colours)[:, 0]
+    elif image.shape[2] == 1:
+        filled[hole] = _grey(colours)
+    else:
+        filled[hole, :3] = colours[:, :3]  # one grey channel broadcasts to three
+    return filled
+
+
+def luma1000(colours: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Grey value of colours [... 3], times 1000: exact in integers."""
+    wide = colours[..., :3].astype(np.int64)
+    return np.asarray(wide @ np.array(LUMA, np.int64))
+
+
+def _grey(colours: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Turn n colours [n c] into grey [n 1] of the same dtype."""
+    if colours.shape[1] < 3:
+        return colours[:, :1]
+    return ((luma1000(colours) + 500) // 1000).astype(colours.dtype)[:, None]

@@ -1,0 +1,111 @@
+"""Masks become holes: white is missing, binarised at half."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from twofold.errors import ImageError, MaskError
+from twofold.pixels.compositing import luma1000
+from twofold.pixels.photo import read_photo
+
+if TYPE_CHECKING:
+    from twofold.inpainter import MaskLike
+else:
+    MaskLike = object  # what can be read is said by read_photo, in a sentence
+
+# A mask may hold a few grey levels (a smoothed edge) before its user is told: a mask saved as JPEG
+# holds dozens, though few of its pixels are far from black or white. Many pixels of one level tell
+# as well.
+GREY_LEVELS = 16
+GREY_SHARE = 0.05
+
+
+class MaskWarning(UserWarning):
+    """A mask can be used but probably does not say what its author meant."""
+
+
+def read_hole(mask: MaskLike, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Read a mask as the hole of an image of ``height`` and ``width``: white is the hole.
+
+    A pixel is in the hole from half of the range upwards (128 of 255, 32768 of 65535). Colours
+    count by their luma. A mask with an alpha channel is laid over black: what is transparent is
+    not in the hole, whatever colour hides there. Boolean arrays are taken as they are, True = hole.
+
+    Args:
+        mask: a path, a Pillow image, or an array [h w], [h w 1], [h w 3] or [h w 4] of uint8 or
+            uint16, or [h w] or [h w 1] of bool.
+        height: of the image, upright.
+        width: of the image, upright.
+
+    Returns:
+        The hole [h w], a new array.
+
+    Raises:
+        MaskError: if the mask cannot be read or is not of the image's size.
+
+    Warns:
+        MaskWarning: if there are many grey levels or many grey pixels (a JPEG, a photograph given
+            as the mask), or if a mask of integers holds nothing but 0 and 1.
+    """
+    if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
+        if mask.ndim == 3 and mask.shape[2] == 1:
+            mask = mask[..., 0]
+        if mask.ndim != 2:
+            raise MaskError(f"mask is a bool array of shape {mask.shape}; a mask is [height width]")
+        _check_size(mask.shape, height, width)
+        return np.array(mask, np.bool_)
+    try:
+        pixels = read_photo(mask).pixels
+    except ImageError as error:
+        raise MaskError(f"mask cannot be used: {error}") from error
+    _check_size(pixels.shape, height, width)
+    level = _level(pixels)  # [h w] in 0..1
+    _warn_about(level, pixels)
+    half = 128 / 255 if pixels.dtype == np.uint8 else 32768 / 65535
+    return np.asarray(level >= half)
+
+
+def _level(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """Brightness over black [h w] in 0..1, an exact quotient of integers rounded once."""
+    white = 255 if pixels.dtype == np.uint8 else 65535
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        return pixels.reshape(pixels.shape[:2]).astype(np.float64) / white
+    grey = luma1000(pixels)
+    if pixels.shape[2] == 3:
+        return np.asarray(grey / (1000 * white))
+    return np.asarray(grey * pixels[..., 3].astype(np.int64) / (1000 * white * white))
+
+
+def _check_size(shape: tuple[int, ...], height: int, width: int) -> None:
+    mask_height, mask_width = shape[:2]
+    if (mask_height, mask_width) == (height, width):
+        return
+    seen = f"mask is {mask_width}x{mask_height} but image is {width}x{height} (width x height)"
+    if (mask_height, mask_width) == (width, height):
+        raise MaskError(
+            f"{seen}; a photo is turned upright by its EXIF orientation, draw the mask upright too"
+        )
+    raise MaskError(f"{seen}; give a mask of the image's size")
+
+
+def _warn_about(level: npt.NDArray[np.float64], pixels: npt.NDArray[np.generic]) -> None:
+    if pixels.max() == 1:
+        warnings.warn(
+            "mask holds nothing above 1, so nothing is a hole; white is 255: multiply by 255 or give bools",
+            MaskWarning,
+            stacklevel=3,
+        )
+        return
+    counts = np.bincount(np.rint(level * 255).astype(np.intp).ravel(), minlength=256)[1:255]
+    levels, share = int(np.count_nonzero(counts)), float(counts.sum() / level.size)
+    if levels > GREY_LEVELS or share > GREY_SHARE:
+        warnings.warn(
+            f"mask has {levels} grey levels on {share:.1%} of its pixels, as a JPEG or a photograph has; "
+            "it is cut at half, white is the hole: a PNG of black and white says exactly what you mean",
+            MaskWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,1 @@
+"""Training: one loop for all networks, one recipe file for each."""

@@ -1,0 +1,114 @@
+"""One training run from a folder of photographs to averaged weights."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from twofold.checkpoints.format import load_weights
+from twofold.checkpoints.released import find_weights
+from twofold.data.loader import training_batches, validation_pairs
+from twofold.data.pairs import DataConfig, TrainingPairs
+from twofold.data.structures import prepare
+from twofold.errors import CheckpointError
+from twofold.features.lpips import pretrained_lpips
+from twofold.network import FillingNetwork
+from twofold.train.loop import LoopConfig, launch_fabric, train
+from twofold.train.medfe import MedfeRecipe, MedfeRecipeConfig
+from twofold.train.validate import Distance, Validation, validate
+
+
+@dataclass(frozen=True)
+class MedfeRun:
+    """Everything that a training of MEDFE is defined by."""
+
+    data: DataConfig
+    """Photographs, crops and holes."""
+    loop: LoopConfig
+    """Length, intervals and folder of the run."""
+    recipe: MedfeRecipeConfig = field(default_factory=MedfeRecipeConfig)
+    """Network, losses and optimiser."""
+    start: str | None = None
+    """Weights to begin with: a model's name, folder or file; none starts afresh."""
+    vgg: Path | None = None
+    """File of VGG-16 weights; none looks in TWOFOLD_FEATURES, then the cache, then downloads."""
+    validation: Path | None = None
+    """Folder of photographs to validate on; none goes without."""
+    validation_photos: int = 60
+    """How many of them."""
+    workers: int = 0
+    """Processes that prepare batches."""
+    prepare: bool = False
+    """Compute all structure targets before the first step, not each when it is first needed."""
+
+
+def train_medfe(run: MedfeRun) -> Path:
+    """Train MEDFE and return the file of averaged weights.
+
+    Raises:
+        TwofoldError: if anything that the run needs cannot be had; nothing is then written.
+    """
+    fabric = launch_fabric(run.loop)
+    recipe = MedfeRecipe(
+        run.recipe,
+        fabric.device,
+        seed=run.loop.seed,
+        vgg=run.vgg,
+        start=None if run.start is None else _starting_state(run.start),
+        feature_dtype=torch.bfloat16 if run.loop.precision == "bf16" else torch.float32,
+    )
+    if recipe.fresh and fabric.is_global_zero:
+        parts = sorted({name.rsplit(".", 2)[0] for name in recipe.fresh})
+        print(f"{run.start} lacks {', '.join(parts)}: these begin fresh", file=sys.stderr)
+    pairs = TrainingPairs(run.data, seed=run.loop.seed)
+    if run.prepare and pairs.structures is not None and fabric.is_global_zero:
+        prepare(pairs.photos, pairs.structures, short_side=run.data.short_side, workers=max(1, run.workers))
+    fabric.barrier()
+    validator = None
+    if run.validation is not None and fabric.is_global_zero:
+        examples = validation_pairs(
+            run.validation, size=run.recipe.network.native_size, limit=run.validation_photos
+        )
+        chosen = [examples[index] for index in range(len(examples))]
+        distance = _lpips(fabric.device)
+
+        def validator(network: nn.Module) -> Validation:
+            assert isinstance(network, FillingNetwork)  # MEDFE is one
+            return validate(network, chosen, device=fabric.device, distance=distance)
+
+    return train(
+        recipe,
+        lambda first, rank, world: training_batches(
+            pairs,
+            batch_size=run.loop.batch_size,
+            start_step=first,
+            rank=rank,
+            world_size=world,
+            workers=run.workers,
+            pin_memory=fabric.device.type == "cuda",
+        ),
+        run.loop,
+        fabric,
+        validator=validator,
+    )
+
+
+def _starting_state(name: str) -> dict[str, torch.Tensor]:
+    weights = load_weights(find_weights(name))
+    if weights.family != "medfe":
+        raise CheckpointError(
+            f"{name} holds weights of {weights.family}, not of medfe; give weights of medfe"
+        )
+    return weights.state
+
+
+def _lpips(device: torch.device) -> Distance | None:
+    """LPIPS where its weights can be had; validation then shows it beside PSNR."""
+    try:
+        return pretrained_lpips("alex").to(device)
+    except CheckpointError:
+        return None

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twofold.errors import InputError
+from twofold.masks.boxes import centre_box, random_boxes
+
+
+def test_the_centre_box_of_256_is_128_pixels_wide_and_centred():
+    hole = centre_box(256, 256)
+    expected = np.zeros((256, 256), dtype=bool)
+    expected[64:192, 64:192] = True
+    assert np.array_equal(hole, expected)
+
+
+@given(height=st.integers(1, 90), width=st.integers(1, 90), fraction=st.floats(0.05, 1.0))
+def test_the_centre_box_is_a_box_with_equal_margins(height, width, fraction):
+    hole = centre_box(height, width, fraction=fraction)
+    rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+    assert hole.sum() == len(rows) * len(columns) > 0
+    assert abs(rows[0] - (height - 1 - rows[-1])) <= 1
+    assert abs(columns[0] - (width - 1 - columns[-1])) <= 1
+    assert abs(len(rows) - fraction * height) <= 1
+
+
+def test_one_random_box_is_one_rectangle_within_its_sides():
+    for seed in range(30):
+        hole = random_boxes(60, 100, np.random.default_rng(seed), count=(1, 1), side=(0.2, 0.5))
+        rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+        assert hole.sum() == len(rows) * len(columns)
+        assert 12 <= len(rows) <= 30
+        assert 12 <= len(columns) <= 30
+
+
+def test_random_boxes_reach_all_four_borders():
+    union = np.zeros((40, 40), dtype=bool)
+    for seed in range(300):
+        union |= random_boxes(40, 40, np.random.default_rng(seed))
+    assert union[0].any()
+    assert union[-1].any()
+    assert union[:, 0].any()
+    assert union[:, -1].any()
+    assert union[5:-5, 5:-5].all()
+
+
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.01])
+def test_an_impossible_fraction_is_refused(fraction):
+    with pytest.raises(InputError, match="fraction"):
+        centre_box(8, 8, fraction=fraction)
+
+
+@pytest.mark.parametrize(
+    "options", [{"count": (0, 2)}, {"count": (3, 2)}, {"side": (0.5, 0.1)}, {"side": (0.1, 1.5)}]
+)
+def test_impossible_ranges_are_refused(options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        random_boxes(8, 8, np.random.default_rng(0), **options)
+
+
+def test_an_image_without_pixels_is_refused():
+    with pytest.raises(InputError, match="0x5"):
+        centre_box(5, 0)

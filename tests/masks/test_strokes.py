@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from twofold.errors import InputError
+from twofold.masks.strokes import _mirror, draw_stroke, free_form
+
+
+def _drawn(points, widths, size=100):
+    canvas = Image.new("L", (size, size), 0)
+    draw_stroke(ImageDraw.Draw(canvas), points, np.array(widths, dtype=np.float64))
+    return np.asarray(canvas) > 0
+
+
+def test_a_straight_stroke_covers_its_length_times_its_width_and_two_half_discs():
+    hole = _drawn([(20.0, 50.0), (80.0, 50.0)], [20.0, 20.0])
+    assert hole.sum() == pytest.approx(60 * 20 + math.pi * 100, rel=0.08)
+    assert hole[50, 11:90].all()
+    assert not hole[:, :9].any()
+    assert not hole[:38].any()
+
+
+def test_a_stroke_is_wider_where_its_width_is_larger():
+    hole = _drawn([(20.0, 50.0), (80.0, 50.0)], [6.0, 30.0])
+    assert hole[:, 25].sum() < 14 < 22 < hole[:, 75].sum()
+
+
+def test_a_stroke_without_length_is_a_dot():
+    hole = _drawn([(50.0, 50.0), (50.0, 50.0)], [10.0, 10.0])
+    assert hole.sum() == pytest.approx(math.pi * 25, rel=0.3)
+
+
+@pytest.mark.parametrize(("position", "expected"), [(3, 3), (-2, 2), (12, 8), (20, 0), (-11, 9), (33, 7)])
+def test_positions_are_mirrored_at_the_borders(position, expected):
+    assert _mirror(position, 10) == pytest.approx(expected)
+
+
+def test_the_same_seed_gives_the_same_mask_and_another_seed_another():
+    first, again, other = (free_form(64, 96, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert first.shape == (64, 96)
+    assert first.dtype == np.bool_
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_masks_look_alike_at_every_size():
+    small = np.mean([free_form(64, 64, np.random.default_rng(seed)).mean() for seed in range(60)])
+    large = np.mean([free_form(256, 256, np.random.default_rng(seed)).mean() for seed in range(60)])
+    assert small == pytest.approx(large, rel=0.12)
+
+
+def test_even_a_tiny_image_gets_a_hole():
+    assert all(free_form(1, 3, np.random.default_rng(seed)).any() for seed in range(20))
+
+
+@pytest.mark.parametrize(
+    "options", [{"strokes": (0, 1)}, {"corners": (4, 3)}, {"brush": (0.0, 0.1)}, {"step": (0.3, 0.1)}]
+)
+def test_impossible_ranges_are_refused(options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        free_form(8, 8, np.random.default_rng(0), **options)

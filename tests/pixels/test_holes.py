@@ -1,0 +1,119 @@
+"""Masks: white is the hole, cut at half, and what a mask is warned about."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from twofold.errors import MaskError
+from twofold.pixels import MaskWarning, read_hole
+
+
+def quiet_hole(mask: object, height: int, width: int) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MaskWarning)
+        return read_hole(mask, height, width)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("dtype", "half"), [("uint8", 128), ("uint16", 32768)])
+@pytest.mark.parametrize("channels", [0, 1, 3, 4])
+def test_half_and_above_is_hole_and_below_is_not(dtype: str, half: int, channels: int) -> None:
+    top = np.iinfo(dtype).max
+    levels = np.array([[0, half - 1, half, top]], dtype)
+    mask = levels if channels == 0 else np.repeat(levels[..., None], channels, axis=2)
+    if channels == 4:
+        mask[..., 3] = top
+    np.testing.assert_array_equal(quiet_hole(mask, 1, 4), [[False, False, True, True]])
+
+
+@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)))
+def test_grey_mask_is_cut_at_128(mask: np.ndarray) -> None:
+    hole = quiet_hole(mask, *mask.shape)
+    assert hole.dtype == np.bool_
+    np.testing.assert_array_equal(hole, mask >= 128)
+
+
+@given(hnp.arrays(np.uint8, (3, 4, 3)))
+def test_colours_count_by_luma(mask: np.ndarray) -> None:
+    luma = mask.astype(int) @ [299, 587, 114]
+    np.testing.assert_array_equal(quiet_hole(mask, 3, 4), luma >= 128_000)
+
+
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)))
+def test_bools_are_taken_as_they_are(mask: np.ndarray) -> None:
+    hole = read_hole(mask, *mask.shape)
+    np.testing.assert_array_equal(hole, mask)
+    assert not np.shares_memory(hole, mask)
+    np.testing.assert_array_equal(read_hole(mask[..., None], *mask.shape), mask)
+
+
+def test_transparent_white_is_not_hole() -> None:
+    mask = np.full((1, 3, 4), 255, np.uint8)
+    mask[0, :, 3] = [0, 127, 128]
+    np.testing.assert_array_equal(quiet_hole(mask, 1, 3), [[False, False, True]])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA"])
+def test_every_kind_of_mask_file_reads_alike(tmp_path: object, mode: str) -> None:
+    hole = np.zeros((8, 9), np.bool_)
+    hole[2:5, 3:8] = True
+    buffer = io.BytesIO()
+    Image.fromarray(hole.astype(np.uint8) * 255).convert(mode).save(buffer, "PNG")
+    np.testing.assert_array_equal(read_hole(Image.open(buffer), 8, 9), hole)
+
+
+@pytest.mark.parametrize("quality", [50, 75])
+def test_jpeg_mask_is_warned_about_and_still_cut(quality: int) -> None:
+    hole = np.hypot(*np.mgrid[-64:64, -64:64]) < 40
+    buffer = io.BytesIO()
+    Image.fromarray(hole.astype(np.uint8) * 255).save(buffer, "JPEG", quality=quality)
+    with pytest.warns(MaskWarning, match="grey levels"):
+        read = read_hole(Image.open(buffer), 128, 128)
+    assert (read != hole).mean() < 0.01
+
+
+def test_gradient_and_flat_grey_masks_are_warned_about() -> None:
+    gradient = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+    for mask in (gradient, np.full((4, 4), 140, np.uint8)):
+        with pytest.warns(MaskWarning, match="grey levels"):
+            read_hole(mask, *mask.shape)
+
+
+def test_clean_and_slightly_smoothed_masks_are_silent() -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:40, 20:40] = 255
+    smoothed = mask.copy()
+    smoothed[19, 20:40], smoothed[40, 20:40] = 90, 180
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for quiet in (mask, smoothed, mask.astype(np.uint16) * 257, np.zeros((64, 64), np.uint8)):
+            read_hole(quiet, 64, 64)
+
+
+def test_mask_of_zeros_and_ones_is_warned_about() -> None:
+    with pytest.warns(MaskWarning, match="255"):
+        hole = read_hole(np.eye(4, dtype=np.uint8), 4, 4)
+    assert not hole.any()
+
+
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_other_size_is_refused_with_both_sizes(height: int, width: int) -> None:
+    if (height, width) == (5, 7):
+        return
+    word = "upright" if (height, width) == (7, 5) else "size"
+    for mask in (np.zeros((height, width), np.uint8), np.zeros((height, width), np.bool_)):
+        with pytest.raises(MaskError, match=f"mask is {width}x{height} but image is 7x5.*{word}"):
+            read_hole(mask, 5, 7)
+
+
+def test_unreadable_mask_is_a_mask_error() -> None:
+    for mask in ("missing.png", np.zeros((4, 4), np.float32), np.zeros((4, 4, 3), np.bool_), 3):
+        with pytest.raises(MaskError, match="mask"):
+            read_hole(mask, 4, 4)  # type: ignore[arg-type]
