@@ -86,8 +86,8 @@ class BilateralPropagation(nn.Module):
 def gaussian_rows(size: int, sigma: float, like: Tensor) -> Float[Tensor, "size size"]:
     """Gaussian weights between all positions of a line; every row sums to 1.
 
-    Weights below 1e-20 are zero: they change no float32 sum, and as denormal numbers they would cost
-    more time than all others together.
+    Weights below 1e-20 are zero: they change no float32 sum, and the denormal numbers among them are
+    slow on most CPUs.
     """
     position = torch.arange(size, device=like.device, dtype=torch.float32)
     distance = position[:, None] - position[None, :]
