@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from twofold.data.loader import training_batches, validation_batches, validation_pairs
+from twofold.data.loader import training_batches
 from twofold.data.pairs import DataConfig, TrainingPairs
 from twofold.errors import InputError
 
@@ -60,12 +60,6 @@ def test_loading_leaves_torchs_own_randomness_alone(pairs):
     torch.manual_seed(0)
     _take(pairs, 2, batch_size=1)
     assert torch.equal(torch.rand(3), expected)
-
-
-def test_validation_batches_come_once_and_in_order(photos):
-    batches = list(validation_batches(validation_pairs(photos, size=32), batch_size=3))
-    assert [len(batch["image"]) for batch in batches] == [3, 3, 1]
-    assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(7))
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,18 @@ def test_validation_is_logged(photos, tmp_path):
     assert 0 < figures["psnr"] < 60
 
 
+def test_sample_pictures_are_on_the_board(photos, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run(photos, tmp_path / "run", steps=1, validation=photos, validation_photos=2)
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    board.Reload()
+    assert board.Tags()["images"] == ["validation/0", "validation/1"]
+    picture = board.Images("validation/0")[0]
+    assert (picture.width, picture.height) == (3 * 256, 256)  # hole, fill, photograph
+    assert {"train/total", "validation/psnr"} <= set(board.Tags()["scalars"])
+
+
 def test_a_network_can_grow_while_it_is_trained(photos, tmp_path, capfd):
     small = run(photos, tmp_path / "small", steps=1)
     grown = replace(medfe.tiny_recipe(), network=replace(tiny(), refined_stages=1))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from twofold.data.folder import BrokenReport, warn_broken
-from twofold.data.pairs import TrainingPairs, ValidationPairs
+from twofold.data.pairs import TrainingPairs
 from twofold.errors import InputError
 
 
@@ -80,48 +78,5 @@ def training_batches(
         pin_memory=pin_memory,
         generator=torch.Generator().manual_seed(pairs.seed),
         prefetch_factor=4 if workers else None,
-    )
-    return iter(loader)
-
-
-def validation_pairs(
-    folder: Path,
-    *,
-    size: int = 256,
-    seed: int = 0,
-    structures: Path | None = None,
-    limit: int | None = None,
-    on_broken: BrokenReport = warn_broken,
-) -> ValidationPairs:
-    """The fixed validation examples of a folder: centre crops and free-form holes of 10 to 50 %.
-
-    Args:
-        folder: photographs, at any depth.
-        size: side of the square crops, in pixels.
-        seed: 0 or above, for the holes.
-        structures: folder that caches the structure targets; None goes without them.
-        limit: only the first so many photographs.
-        on_broken: called once for each photograph that cannot be read; it is left out.
-
-    Raises:
-        TrainingError: if no photograph can be read.
-    """
-    return ValidationPairs(
-        folder, size=size, seed=seed, structures=structures, limit=limit, on_broken=on_broken
-    )
-
-
-def validation_batches(
-    pairs: ValidationPairs, *, batch_size: int, workers: int = 0
-) -> Iterator[dict[str, Tensor]]:
-    """Yield all validation examples once, in order; the last batch may be smaller.
-
-    Raises:
-        InputError: if ``batch_size`` is below 1.
-    """
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}; a batch needs at least 1 example")
-    loader = DataLoader(
-        pairs, batch_size=batch_size, num_workers=workers, generator=torch.Generator().manual_seed(pairs.seed)
     )
     return iter(loader)

@@ -11,7 +11,6 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from twofold.data.loader import validation_pairs
 from twofold.data.pairs import VALIDATION_BUCKETS, ValidationPairs
 from twofold.errors import InputError
 from twofold.tensors import tensor_to_image
@@ -23,7 +22,7 @@ class Protocol:
 
     Photographs are taken in the order of their paths. The hole ratio goes through 10-20, 20-30,
     30-40 and 40-50 % in turn, so 300 photographs give 75 of each. These are the examples that
-    training validates on (``twofold.data.loader.validation_pairs``): a photograph whose shorter side
+    training validates on (``twofold.data.pairs.ValidationPairs``): a photograph whose shorter side
     is above 9/8 of the crop is scaled down to that, one too small for the crop is enlarged. Answers
     are composited, and every metric is taken over the whole crop.
 
@@ -56,7 +55,7 @@ class Protocol:
         Raises:
             TrainingError: if the folder does not exist or holds no photograph that can be read.
         """
-        return Cases(validation_pairs(folder, size=self.size, seed=self.seed, limit=self.limit))
+        return Cases(ValidationPairs(folder, size=self.size, seed=self.seed, limit=self.limit))
 
 
 @dataclass(frozen=True, eq=False)

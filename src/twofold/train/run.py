@@ -11,8 +11,8 @@ from torch import nn
 
 from twofold.checkpoints.format import load_weights
 from twofold.checkpoints.released import find_weights
-from twofold.data.loader import training_batches, validation_pairs
-from twofold.data.pairs import DataConfig, TrainingPairs
+from twofold.data.loader import training_batches
+from twofold.data.pairs import DataConfig, TrainingPairs, ValidationPairs
 from twofold.data.structures import prepare
 from twofold.errors import CheckpointError
 from twofold.features.lpips import pretrained_lpips
@@ -70,7 +70,7 @@ def train_medfe(run: MedfeRun) -> Path:
     fabric.barrier()
     validator = None
     if run.validation is not None and fabric.is_global_zero:
-        examples = validation_pairs(
+        examples = ValidationPairs(
             run.validation, size=run.recipe.network.native_size, limit=run.validation_photos
         )
         chosen = [examples[index] for index in range(len(examples))]
