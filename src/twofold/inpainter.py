@@ -71,7 +71,7 @@ class Inpainter(Protocol):
         """Short name for reports, for example ``medfe-small``."""
         ...
 
-    def fill(self, image: ImageLike, mask: MaskLike, *, samples: int = 1, seed: int = 0) -> Result:
+    def fill(self, image: ImageLike, mask: MaskLike, samples: int = 1, seed: int = 0) -> Result:
         """Fill the white part of ``mask`` in ``image``.
 
         The same seed gives the same pictures. An empty mask gives the image back.

@@ -51,7 +51,7 @@ class Classical:
         except PackageNotFoundError:  # the same module from another distribution
             return f"{self.package} {getattr(self._library, '__version__', 'unknown')}"
 
-    def fill(self, image: ImageLike, mask: MaskLike, *, samples: int = 1, seed: int = 0) -> Result:
+    def fill(self, image: ImageLike, mask: MaskLike, samples: int = 1, seed: int = 0) -> Result:
         """Fill the white part of ``mask`` in ``image``; see ``Inpainter.fill``.
 
         Raises:

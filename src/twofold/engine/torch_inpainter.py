@@ -50,7 +50,7 @@ class TorchInpainter:
         """Name of the model."""
         return self._name
 
-    def fill(self, image: ImageLike, mask: MaskLike, *, samples: int = 1, seed: int = 0) -> Result:
+    def fill(self, image: ImageLike, mask: MaskLike, samples: int = 1, seed: int = 0) -> Result:
         """Fill the white part of ``mask`` in ``image``, see ``twofold.Inpainter.fill``.
 
         Crops that hold more of the picture than the network's native size are scaled down and
