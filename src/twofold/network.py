@@ -46,6 +46,11 @@ class FillingNetwork(Protocol):
         """Side in pixels of the squares that the network was made for."""
         ...
 
+    @property
+    def largest_size(self) -> int:
+        """Side in pixels of the largest squares that it fills well; larger crops are scaled down."""
+        ...
+
     def fill(self, image: Image, hole: Hole, seeds: Sequence[int]) -> FilledBatch:
         """Fill a batch of crops.
 

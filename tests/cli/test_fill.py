@@ -28,6 +28,7 @@ class Seeded(nn.Module):
 
     size_multiple = 32
     native_size = 32
+    largest_size = 32
 
     def fill(self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int]) -> FilledBatch:
         colours = [torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(seed)) for seed in seeds]

@@ -32,6 +32,7 @@ class Flat(nn.Module):
     def __init__(self, config: FlatConfig) -> None:
         super().__init__()
         self.native_size = config.size
+        self.largest_size = config.size
         self.level = nn.Parameter(torch.zeros(1))
 
     def fill(self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int]) -> FilledBatch:

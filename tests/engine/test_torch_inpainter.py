@@ -28,6 +28,7 @@ class Noisy(nn.Module):
 
     size_multiple = 32
     native_size = NATIVE
+    largest_size = NATIVE
 
     def __init__(self, noise: float = 0.1, likelihood: bool = False) -> None:
         super().__init__()
@@ -168,6 +169,16 @@ def test_network_is_shown_squares_of_its_native_size_one_at_a_time() -> None:
     hole[5:9, 5:9] = hole[200:280, 100:180] = True
     TorchInpainter(network, "noisy", device="cpu").fill(noise(300, 200, 0, "uint8"), hole, samples=2)
     assert network.calls == [(1, 3, NATIVE, NATIVE)] * 4
+
+
+@pytest.mark.parametrize(("hole_side", "tile"), [(10, 32), (30, 64), (40, 96), (90, 96)])
+def test_larger_holes_are_shown_at_full_scale_up_to_the_largest_size(hole_side: int, tile: int) -> None:
+    network = Noisy(noise=0.0)
+    network.largest_size = 96
+    image, hole = noise(300, 200, 3, "uint8"), np.zeros((300, 200), np.bool_)
+    hole[50 : 50 + hole_side, 60 : 60 + hole_side] = True
+    TorchInpainter(network, "noisy", device="cpu").fill(image, hole)
+    assert network.calls == [(1, 3, tile, tile)]
 
 
 def test_files_pillow_images_and_arrays_give_one_answer(tmp_path: Path) -> None:

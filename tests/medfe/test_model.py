@@ -201,6 +201,7 @@ def test_fill_answers_within_the_range_of_pictures():
 def test_it_is_a_filling_network_of_its_size():
     assert isinstance(network(tiny()), FillingNetwork)
     assert (network(tiny()).size_multiple, network(tiny()).native_size) == (64, 256)
+    assert (network(tiny()).largest_size, network(OFFICIAL).largest_size) == (512, 192)
     assert (network(OFFICIAL).size_multiple, network(OFFICIAL).native_size) == (192, 192)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from twofold.devices import choose_device, derive_seed, exact_arithmetic
 from twofold.engine.crops import Crop, Tile, choose_crops, cut, paste
+from twofold.engine.groups import Box
 from twofold.errors import InputError
 from twofold.inpainter import Result, Sample
 from twofold.network import FilledBatch, FillingNetwork
@@ -53,8 +54,8 @@ class TorchInpainter:
     def fill(self, image: ImageLike, mask: MaskLike, samples: int = 1, seed: int = 0) -> Result:
         """Fill the white part of ``mask`` in ``image``, see ``twofold.Inpainter.fill``.
 
-        Crops that hold more of the picture than the network's native size are scaled down and
-        their answers scaled up: large holes come out soft. A 16-bit picture keeps its depth; the
+        Crops larger than the network's largest size are scaled down and their answers scaled up:
+        large holes come out soft. A 16-bit picture keeps its depth; the
         network itself sees and answers 8 bits. Alpha is kept as it is.
 
         Raises:
@@ -65,11 +66,17 @@ class TorchInpainter:
         photo = read_photo(image)
         hole = read_hole(mask, photo.height, photo.width)
         crops = choose_crops(hole, self._network.native_size)
-        tiles = [cut(photo.pixels, hole, crop.window, self._network.native_size) for crop in crops]
+        tiles = [cut(photo.pixels, hole, crop.window, self._tile_size(crop.window)) for crop in crops]
         answers = [self._sample(photo.pixels, crops, tiles, seed, index) for index in range(samples)]
         if all(answer.log_likelihood is not None for answer in answers):
             answers.sort(key=lambda answer: -(answer.log_likelihood or 0.0))
         return Result(answers, model=self.name, seed=seed)
+
+    def _tile_size(self, window: Box) -> int:
+        """The smallest square that the network takes and that holds the window, up to its largest."""
+        multiple = self._network.size_multiple
+        needed = -(-max(window.height, window.width) // multiple) * multiple
+        return max(self._network.native_size, min(needed, self._network.largest_size))
 
     def _sample(
         self, pixels: npt.NDArray[np.generic], crops: list[Crop], tiles: list[Tile], seed: int, index: int

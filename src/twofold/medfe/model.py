@@ -105,6 +105,11 @@ class Medfe(nn.Module):
         """Side in pixels of the pictures that the network is trained for."""
         return self.config.native_size
 
+    @property
+    def largest_size(self) -> int:
+        """Twice the native size: beyond it the streams no longer reach across a large hole."""
+        return self.config.native_size * (1 if self.config.mode == "official" else 2)
+
     def fill(self, image: Image, hole: Hole, seeds: Sequence[int]) -> FilledBatch:
         """Fill a batch of crops; this network has one answer, so the seeds change nothing."""
         output = self(image, hole)
