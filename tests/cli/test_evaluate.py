@@ -1,8 +1,6 @@
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from twofold.cli.main import main
 from twofold.evaluate import compare
@@ -10,15 +8,9 @@ from twofold.features.alexnet import AlexNet
 from twofold.features.lpips import LPIPS
 
 
-@pytest.fixture
-def photos(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def untrained_lpips(monkeypatch):
     monkeypatch.setattr(compare, "pretrained_lpips", lambda net: LPIPS(net, AlexNet()))
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(1)
-    for number in range(2):
-        Image.fromarray(rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)).save(folder / f"{number}.png")
-    return folder
 
 
 def test_the_table_is_printed_and_the_report_written(photos, tmp_path, capsys):
@@ -37,7 +29,7 @@ def test_an_unknown_model_is_one_line(photos, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith("twofold: there is no model 'nope'")
 
 
-def test_an_empty_folder_is_one_line(tmp_path, photos, capsys):
+def test_an_empty_folder_is_one_line(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main(["evaluate", "--images", str(tmp_path / "empty"), "--models", "opencv-telea"]) == 2
     assert "holds no photograph" in capsys.readouterr().err

@@ -1,19 +1,7 @@
-import numpy as np
 import pytest
-from PIL import Image
 
 from twofold.checkpoints.format import load_weights
 from twofold.cli.main import main
-
-
-@pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(1)
-    for number in range(3):
-        Image.fromarray(rng.integers(0, 256, (70, 80, 3), dtype=np.uint8)).save(folder / f"{number}.png")
-    return folder
 
 
 def train(photos, out, *options):
