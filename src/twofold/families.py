@@ -38,6 +38,19 @@ def _build_medfe(config: Any) -> nn.Module:
     return build_medfe(config)
 
 
+def _dsi_config() -> type[Any]:
+    from twofold.dsi.config import DsiConfig
+
+    return DsiConfig
+
+
+def _build_dsi(config: Any) -> nn.Module:
+    from twofold.dsi.model import build_dsi
+
+    return build_dsi(config)
+
+
 FAMILIES: dict[str, Family] = {
     "medfe": Family(_medfe_config, _build_medfe),
+    "dsi": Family(_dsi_config, _build_dsi),
 }

@@ -6,9 +6,11 @@ know nothing else of the model behind it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     ImageLike = str | PathLike[str] | PillowImage | npt.NDArray[np.generic]
     # The same, read as one grey channel: white (128 of 255 or more) = hole. A bool array: True = hole.
     MaskLike = ImageLike
+
+Progress = Callable[[int, int], None]
+"""Called now and then with the steps done and how many there are; that number may grow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,33 +38,83 @@ class Sample:
             at feature resolution; None if the model has none.
         texture: the same for its texture, or None.
         log_likelihood: natural logarithm of the probability that the model gave this answer; None
-            for models that cannot tell.
+            for models that cannot tell. Of several crops: their sum.
+        score: how much the answer looks like a photograph to the model's own judge, higher is
+            better, comparable between answers to one hole only; None for models without one. Of
+            several crops: their mean by missing pixels.
+        codes: the discrete structure that was chosen in the largest crop, integers [h w]; or None.
+        index: which answer this is, from 0. Model, options, seed and index name one picture for
+            ever, however many others are asked for.
+        attempt: how often the answer was drawn again because it hardly differed from an earlier one.
+        duplicate_of: index of an earlier sample that it hardly differs from all the same; or None.
     """
 
     image: npt.NDArray[np.generic]
     structure: npt.NDArray[np.uint8] | None = None
     texture: npt.NDArray[np.uint8] | None = None
     log_likelihood: float | None = None
+    score: float | None = None
+    codes: npt.NDArray[np.int64] | None = None
+    index: int = 0
+    attempt: int = 0
+    duplicate_of: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The answers to one request, best first.
+    """The answers to one request, in the order of their index; see ``ranking`` for the best.
 
     Attributes:
-        samples: at least one ``Sample``.
+        samples: at least one ``Sample``; sample i is the same picture however many are asked for.
         model: name of the model that answered.
         seed: the seed that was asked for.
+        options: how the model sampled, by name; empty for models that take no options.
     """
 
     samples: list[Sample]
     model: str
     seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def image(self) -> npt.NDArray[np.generic]:
-        """The first sample's image."""
+        """The first sample's image; the same whatever the number of samples."""
         return self.samples[0].image
+
+    @property
+    def ranking(self) -> tuple[int, ...]:
+        """Indices of the samples, best first; see ``rank_samples``."""
+        return rank_samples(self.samples)
+
+    @property
+    def best(self) -> Sample:
+        """The sample that is ranked first."""
+        return self.samples[self.ranking[0]]
+
+
+def rank_samples(samples: Sequence[Sample]) -> tuple[int, ...]:
+    """Rank answers to one hole: positions in ``samples``, best first.
+
+    By the mean of two ranks, that by likelihood and that by score: their units do not compare, and
+    each alone has a weakness (likelihood prefers the plain, a judge can be fooled). Ties go to the
+    likelier, then to the earlier. What is not known of every sample does not count; if nothing is
+    known, the order stays.
+    """
+    likelihood = _ranks([sample.log_likelihood for sample in samples])
+    score = _ranks([sample.score for sample in samples])
+
+    def place(position: int) -> tuple[int, int, int]:
+        return likelihood[position] + score[position], likelihood[position], position
+
+    return tuple(sorted(range(len(samples)), key=place))
+
+
+def _ranks(values: Sequence[float | None]) -> list[int]:
+    """How many values are better than each; 0 for all if one is not known. NaN is worst."""
+    known = [-math.inf if math.isnan(value) else value for value in values if value is not None]
+    if len(known) < len(values):
+        return [0] * len(values)
+    return [sum(other > value for other in known) for value in known]
 
 
 @runtime_checkable
@@ -71,7 +126,16 @@ class Inpainter(Protocol):
         """Short name for reports, for example ``medfe-small``."""
         ...
 
-    def fill(self, image: ImageLike, mask: MaskLike, samples: int = 1, seed: int = 0) -> Result:
+    def fill(
+        self,
+        image: ImageLike,
+        mask: MaskLike,
+        samples: int = 1,
+        seed: int = 0,
+        *,
+        progress: Progress | None = None,
+        on_sample: Callable[[Sample], None] | None = None,
+    ) -> Result:
         """Fill the white part of ``mask`` in ``image``.
 
         The same seed gives the same pictures. An empty mask gives the image back.
@@ -81,6 +145,9 @@ class Inpainter(Protocol):
             mask: the same kinds, of the image's height and width; white = hole, binarised at half.
             samples: how many answers; at least 1. Models with one best answer give it each time.
             seed: 0 or above.
+            progress: called now and then with the steps done and how many there are.
+            on_sample: called with each sample as soon as it is final, in the order of the indices;
+                what it raises ends the call.
 
         Raises:
             InputError: if image or mask cannot be used; the message says what to do.

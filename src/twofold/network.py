@@ -7,29 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from twofold.inpainter import Progress
 from twofold.tensors import Hole, Image, View
 
 
 @dataclass(frozen=True, eq=False)
 class FilledBatch:
-    """What a network answers to a batch of crops.
+    """What a network answers to a batch of crops, or to one crop by several seeds.
 
     Attributes:
         image: [b 3 h w] in [-1, 1], the raw answer for every pixel, not composited.
         structure: the network's own view of the structure, [b 3 h' w'] in [-1, 1], or None.
         texture: its view of the texture, [b 3 h' w'] in [-1, 1], or None.
         log_likelihood: [b], natural logarithm, or None where the network cannot tell.
+        codes: [b ch cw], the discrete structure that was chosen, or None where there is none.
+        score: [b], a discriminator's judgement of the composited picture, higher = more like a
+            photograph; or None.
     """
 
     image: Image
     structure: View | None = None
     texture: View | None = None
     log_likelihood: Float[Tensor, " b"] | None = None
+    codes: Int[Tensor, "b ch cw"] | None = None
+    score: Float[Tensor, " b"] | None = None
 
 
 @runtime_checkable
@@ -51,13 +57,30 @@ class FillingNetwork(Protocol):
         """Side in pixels of the largest squares that it fills well; larger crops are scaled down."""
         ...
 
-    def fill(self, image: Image, hole: Hole, seeds: Sequence[int]) -> FilledBatch:
-        """Fill a batch of crops.
+    @property
+    def diverse(self) -> bool:
+        """Whether another seed gives another answer; False: one best answer, whatever the seed."""
+        ...
+
+    def fill(
+        self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: Progress | None = None
+    ) -> FilledBatch:
+        """Fill a batch of crops, or one crop in several ways.
 
         Args:
-            image: [b 3 h w] in [-1, 1]; what it holds inside the hole must not matter.
+            image: [b 3 h w] in [-1, 1] with b seeds, or [1 3 h w] with any number of seeds, for so
+                many answers to one picture; what it holds inside the hole must not matter.
             hole: [b 1 h w], 1 = missing, 0 = known.
-            seeds: one for each image of the batch; the answer to an image depends on its own seed
-                only, whatever else is in the batch.
+            seeds: one for each answer. An answer depends on its own picture and seed only, bit for
+                bit, whatever else is asked for at once.
+            progress: may be called with the steps done and their number, in any unit, or not at all.
         """
         ...
+
+
+@runtime_checkable
+class DiverseNetwork(FillingNetwork, Protocol):
+    """A network that samples, and can be told how."""
+
+    options: Any
+    """A frozen dataclass of the network's family; another one of the same class may take its place."""

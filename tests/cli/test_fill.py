@@ -29,16 +29,20 @@ class Seeded(nn.Module):
     size_multiple = 32
     native_size = 32
     largest_size = 32
+    diverse = True
 
-    def fill(self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int]) -> FilledBatch:
+    def fill(
+        self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int], *, progress: object = None
+    ) -> FilledBatch:
         colours = [torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return FilledBatch((2 * torch.stack(colours) - 1).expand(image.shape))
+        return FilledBatch((2 * torch.stack(colours) - 1).expand(-1, -1, *image.shape[2:]))
 
 
 @pytest.fixture(autouse=True)
 def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, *, device: str = "auto") -> TorchInpainter:
+    def load(name: str, *, device: str = "auto", options: object = None) -> TorchInpainter:
         assert name == "medfe-small"
+        assert options is None
         return TorchInpainter(Seeded(), name, device=device)
 
     monkeypatch.setattr(load_module, "load", load)
@@ -173,7 +177,9 @@ def bomb() -> bytes:
         ({"mask": "black.png"}, "no hole"),
         ({"out": "out.xyz"}, "ending .xyz"),
         ({"out": "nowhere/out.png"}, "no folder"),
-        ({"out": "sub.png"}, "is a folder"),
+        ({"out": "text"}, "is a file without an ending"),
+        ({"out": "nowhere/folder"}, "no folder"),
+        ({"out": "taken.d/"}, "is a folder"),
         ({"photo": "alpha.png", "out": "out.jpg"}, "alpha"),
         ({"arguments": ("--samples", "0")}, "samples is 0"),
         ({"arguments": ("--seed", "-1")}, "seed -1"),
@@ -191,7 +197,8 @@ def test_bad_input_is_one_sentence_and_status_2_and_nothing_written(
     (folder / "text.png").write_text("hello")
     (folder / "cut.png").write_bytes((folder / "photo.png").read_bytes()[:3000])
     (folder / "bomb.png").write_bytes(bomb())
-    (folder / "sub.png").mkdir()
+    (folder / "text").write_text("hello")
+    (folder / "taken.d" / "photo-1.png").mkdir(parents=True)
     picture = Image.fromarray(noise(40, 50, 3, "uint8"))
     picture.convert("CMYK").save(folder / "print.jpg")
     picture.convert("RGBA").save(folder / "alpha.png")

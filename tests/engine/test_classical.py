@@ -157,3 +157,17 @@ def test_compiled_part_that_does_not_load_is_a_missing_extra(monkeypatch):
     monkeypatch.setattr(classical.importlib, "import_module", lambda _module: Broken)
     with pytest.raises(MissingExtraError, match="compiled"):
         CLASSICAL["patchmatch"]()
+
+
+def test_progress_and_samples_are_told_of_as_they_come() -> None:
+    told: list[tuple[int, int]] = []
+    seen: list[int] = []
+    CLASSICAL["opencv-telea"]().fill(
+        photo(),
+        hole_of(),
+        samples=3,
+        progress=lambda done, total: told.append((done, total)),
+        on_sample=lambda sample: seen.append(sample.index),
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [0, 1, 2]

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import twofold
+from engine.fakes import Palette, PaletteConfig, PaletteOptions
 from twofold.checkpoints import released
 from twofold.checkpoints.format import save_weights
 from twofold.families import FAMILIES, Family
@@ -28,6 +29,7 @@ class Flat(nn.Module):
     """Answers everything with one colour."""
 
     size_multiple = 32
+    diverse = False
 
     def __init__(self, config: FlatConfig) -> None:
         super().__init__()
@@ -35,7 +37,9 @@ class Flat(nn.Module):
         self.largest_size = config.size
         self.level = nn.Parameter(torch.zeros(1))
 
-    def fill(self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int]) -> FilledBatch:
+    def fill(
+        self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int], *, progress: object = None
+    ) -> FilledBatch:
         return FilledBatch(self.level.expand(image.shape))
 
 
@@ -98,3 +102,57 @@ def test_classical_methods_are_models_too() -> None:
     pytest.importorskip("cv2")
     assert twofold.load("opencv-telea").name == "opencv-telea"
     assert twofold.inpaint(IMAGE, HOLE, model="opencv-telea").shape == IMAGE.shape
+
+
+@pytest.fixture
+def palette(tmp_path: Path) -> Iterator[Path]:
+    FAMILIES["palette"] = Family(lambda: PaletteConfig, Palette)
+    (tmp_path / "palette").mkdir()
+    save_weights(
+        tmp_path / "palette" / "model.safetensors",
+        family="palette",
+        config=PaletteConfig(),
+        state=Palette().state_dict(),
+        name="palette-test",
+    )
+    yield tmp_path / "palette"
+    del FAMILIES["palette"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (None, {"temperature": 1.0, "top_k": 0}),
+        ({"temperature": 0.5}, {"temperature": 0.5, "top_k": 0}),
+        ({}, {"temperature": 1.0, "top_k": 0}),
+        (PaletteOptions(0.25, 7), {"temperature": 0.25, "top_k": 7}),
+    ],
+)
+def test_options_replace_those_of_a_model_that_samples(
+    palette: Path, options: object, expected: dict[str, float]
+) -> None:
+    result = twofold.load(palette, options=options).fill(IMAGE, HOLE, samples=2)
+    assert result.options == expected
+    assert twofold.load(palette).fill(IMAGE, HOLE).options == {"temperature": 1.0, "top_k": 0}
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"heat": 1.0}, "palette-test takes no option 'heat'; it takes temperature, top_k"),
+        ({"temperature": -1.0}, "temperature is -1.0"),
+        ({"temperature": "hot"}, "cannot be used"),
+        (FlatConfig(), "takes no options of type FlatConfig; give PaletteOptions"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(palette: Path, options: object, word: str) -> None:
+    with pytest.raises(twofold.InputError, match=word):
+        twofold.load(palette, options=options)
+
+
+def test_models_with_one_best_answer_take_no_options(model: Path) -> None:
+    for name in (model, "opencv-telea"):
+        with pytest.raises(
+            twofold.InputError, match=r"(flat-test|opencv-telea) gives one best answer and takes"
+        ):
+            twofold.load(name, options={"temperature": 0.5})

@@ -29,6 +29,7 @@ class Noisy(nn.Module):
     size_multiple = 32
     native_size = NATIVE
     largest_size = NATIVE
+    diverse = True
 
     def __init__(self, noise: float = 0.1, likelihood: bool = False) -> None:
         super().__init__()
@@ -38,16 +39,19 @@ class Noisy(nn.Module):
         self.likelihood = likelihood
         self.calls: list[tuple[int, ...]] = []
 
-    def fill(self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int]) -> FilledBatch:
+    def fill(
+        self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int], *, progress: object = None
+    ) -> FilledBatch:
         assert not torch.is_grad_enabled()
         assert not self.training
-        self.calls.append(tuple(image.shape))
+        self.calls.append((len(seeds), *image.shape))
         draws = [
             torch.randn(image.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds
         ]
         answer = (self.blur(image) + self.noise * torch.stack(draws)).clamp(-1, 1)
         level = torch.stack([draw.mean() for draw in draws]) if self.likelihood else None
-        return FilledBatch(answer, structure=image[..., ::4, ::4], log_likelihood=level)
+        view = image[..., ::4, ::4].expand(len(seeds), -1, -1, -1)
+        return FilledBatch(answer, structure=view, log_likelihood=level)
 
 
 PAINTER = TorchInpainter(Noisy(), "noisy", device="cpu")
@@ -136,20 +140,23 @@ def test_same_seed_gives_same_pictures_whatever_the_number_of_samples() -> None:
     assert (flat[5:9, 5:9] != flat[60:64, 70:74]).any()
 
 
-def test_likeliest_sample_comes_first_and_crops_add_up() -> None:
+def test_samples_come_in_order_and_crops_add_up() -> None:
     painter = TorchInpainter(Noisy(likelihood=True), "noisy", device="cpu")
     image, hole = noise(200, 200, 3, "uint8"), np.zeros((200, 200), np.bool_)
     hole[5:9, 5:9] = hole[160:170, 170:180] = True
     result = painter.fill(image, hole, samples=4)
     levels = [sample.log_likelihood for sample in result.samples]
-    assert levels == sorted(levels, key=lambda level: -(level or 0))
+    assert [sample.index for sample in result.samples] == [0, 1, 2, 3]
 
     def draw(sample: int, crop: int) -> float:
         generator = torch.Generator().manual_seed(derive_seed(0, sample, crop))
         return float(torch.randn(3, NATIVE, NATIVE, generator=generator).mean())
 
-    expected = sorted((draw(sample, 0) + draw(sample, 1) for sample in range(4)), reverse=True)
+    expected = [draw(sample, 0) + draw(sample, 1) for sample in range(4)]
     assert levels == pytest.approx(expected, abs=1e-6)
+    assert list(result.ranking) == np.argsort([-level for level in expected]).tolist()
+    assert result.best is result.samples[result.ranking[0]]
+    np.testing.assert_array_equal(result.image, result.samples[0].image)
 
 
 def test_views_of_the_largest_crop_are_given() -> None:
@@ -163,12 +170,12 @@ def test_views_of_the_largest_crop_are_given() -> None:
     np.testing.assert_array_equal(sample.structure, shown[::4, ::4])
 
 
-def test_network_is_shown_squares_of_its_native_size_one_at_a_time() -> None:
+def test_network_is_shown_each_crop_once_for_all_samples() -> None:
     network = Noisy()
     hole = np.zeros((300, 200), np.bool_)
     hole[5:9, 5:9] = hole[200:280, 100:180] = True
     TorchInpainter(network, "noisy", device="cpu").fill(noise(300, 200, 0, "uint8"), hole, samples=2)
-    assert network.calls == [(1, 3, NATIVE, NATIVE)] * 4
+    assert network.calls == [(2, 1, 3, NATIVE, NATIVE)] * 2
 
 
 @pytest.mark.parametrize(("hole_side", "tile"), [(10, 32), (30, 64), (40, 96), (90, 96)])
@@ -178,7 +185,7 @@ def test_larger_holes_are_shown_at_full_scale_up_to_the_largest_size(hole_side: 
     image, hole = noise(300, 200, 3, "uint8"), np.zeros((300, 200), np.bool_)
     hole[50 : 50 + hole_side, 60 : 60 + hole_side] = True
     TorchInpainter(network, "noisy", device="cpu").fill(image, hole)
-    assert network.calls == [(1, 3, tile, tile)]
+    assert network.calls == [(1, 1, 3, tile, tile)]
 
 
 def test_files_pillow_images_and_arrays_give_one_answer(tmp_path: Path) -> None:

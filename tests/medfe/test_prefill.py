@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.medfe.prefill import MEAN_COLOUR, OFFICIAL_COLOUR, diffusion_prefill, mean_prefill
+from twofold.diffusion import diffuse
+from twofold.medfe.prefill import MEAN_COLOUR, OFFICIAL_COLOUR, mean_prefill
 
 
 def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -36,10 +37,10 @@ def test_mean_colours_are_the_numbers_of_the_papers_code():
 def test_a_constant_picture_stays_constant(height, width, level, share):
     image, hole = torch.full((2, 3, height, width), level), random_hole(height, width, share)
     hole[..., 0, 0] = 0  # something is known
-    torch.testing.assert_close(diffusion_prefill(image, hole), image, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(diffuse(image, hole), image, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("prefill", [diffusion_prefill, lambda i, h: mean_prefill(i, h, MEAN_COLOUR)])
+@pytest.mark.parametrize("prefill", [diffuse, lambda i, h: mean_prefill(i, h, MEAN_COLOUR)])
 def test_known_pixels_are_untouched_and_the_hole_has_no_influence(prefill):
     image, hole = picture(37, 22), random_hole(37, 22, 0.6)
     filled = prefill(image, hole)
@@ -49,13 +50,13 @@ def test_known_pixels_are_untouched_and_the_hole_has_no_influence(prefill):
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 192), (1, 1), (5, 1), (31, 48)])
 def test_a_picture_that_is_all_hole_becomes_grey(height, width):
-    filled = diffusion_prefill(picture(height, width), torch.ones(2, 1, height, width))
+    filled = diffuse(picture(height, width), torch.ones(2, 1, height, width))
     assert torch.equal(filled, torch.zeros(2, 3, height, width))
 
 
 def test_the_fill_stays_within_the_known_colours():
     image, hole = picture(64, 64) * 0.3 + 0.5, random_hole(64, 64, 0.9)
-    filled = diffusion_prefill(image, hole)
+    filled = diffuse(image, hole)
     assert filled.max() <= image.max() + 1e-5
     assert filled.min() >= image.min() - 1e-5
 
@@ -65,7 +66,7 @@ def test_a_hole_between_black_and_white_becomes_a_slope():
     image[..., :16] = -1
     hole = torch.zeros(1, 1, 32, 32)
     hole[..., 8:24] = 1
-    row = diffusion_prefill(image, hole)[0, 0, 16]
+    row = diffuse(image, hole)[0, 0, 16]
     assert (row.diff() >= -1e-5).all()
     assert row[10] < -0.2
     assert row[21] > 0.2
@@ -73,8 +74,8 @@ def test_a_hole_between_black_and_white_becomes_a_slope():
 
 def test_pictures_of_a_batch_do_not_mix():
     image, hole = picture(48, 32), random_hole(48, 32, 0.5)
-    alone = torch.cat([diffusion_prefill(image[i : i + 1], hole[i : i + 1]) for i in range(2)])
-    torch.testing.assert_close(diffusion_prefill(image, hole), alone)
+    alone = torch.cat([diffuse(image[i : i + 1], hole[i : i + 1]) for i in range(2)])
+    torch.testing.assert_close(diffuse(image, hole), alone)
 
 
 def test_missing_pixels_take_the_average_of_the_known_ones_around_them_first():
@@ -83,7 +84,7 @@ def test_missing_pixels_take_the_average_of_the_known_ones_around_them_first():
     hole[..., 0, 0] = 0  # one white pixel in the upper left quarter
     hole[..., 2:, 2:] = 0  # four black ones in the lower right
     everywhere = (1 - 4) / 5
-    filled = diffusion_prefill(image, hole)[0, 0]
+    filled = diffuse(image, hole)[0, 0]
     assert float(filled[0, 1]) == pytest.approx(0.75 * 1 + 0.25 * everywhere)
     assert float(filled[0, 3]) == pytest.approx(everywhere)
     centre = (9 * 1 + 2 * 3 * everywhere + 1 * -1) / 16

@@ -8,9 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
+
+if TYPE_CHECKING:
+    from twofold.inpainter import Progress
 
 
 @dataclass(frozen=True)
@@ -21,14 +24,22 @@ class FillOptions:
     """Image to fill: PNG, TIFF, WebP or JPEG; grey or colour, 8 or 16 bits, with alpha or without."""
     mask: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MASK")]
     """Image of the same size; white (128 and above) is filled."""
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
-    """File to write: .png, .tif, .webp (lossless) or .jpg. Several samples: OUT-1.png, OUT-2.png, ..."""
+    out: Annotated[str, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
+    """File to write: .png, .tif, .webp (lossless) or .jpg. Several samples: OUT-1.png, OUT-2.png, ...
+    A name without an ending, or a folder: in it PHOTO-1.png, PHOTO-1-structure.png, ..., PHOTO-sheet.png
+    with all of them and PHOTO-samples.json."""
     model: str = "medfe-small"
     """A bundled model, a folder with model.safetensors, such a file, or a classical method."""
     seed: int = 0
     """The same seed gives the same picture."""
     samples: int = 1
-    """How many answers to write."""
+    """How many answers to write; sample 3 is the same picture whatever this is."""
+    temperature: float | None = None
+    """Of models that sample: above 1 more varied, below 1 more likely answers; 0 takes the likeliest."""
+    top_k: int | None = None
+    """Of models that sample: draw among so many likeliest codes only; 0: among all."""
+    top_p: float | None = None
+    """Of models that sample: draw among the likeliest codes that together have this probability."""
     device: str = "auto"
     """auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1, mps."""
 
@@ -36,26 +47,37 @@ class FillOptions:
 def main(arguments: Sequence[str]) -> int:
     """Run ``twofold fill`` with these arguments; the exit status is 0 or an error is raised."""
     options = tyro.cli(FillOptions, prog="twofold fill", args=list(arguments))
-    with _one_line_warnings():
-        for path in fill_file(options):
+    written: list[Path] = []
+    try:
+        with _one_line_warnings():
+            ranking = fill_file(options, written)
+    finally:  # what is written is whole, even if the work was broken off
+        for path in written:
             print(path)
+    for line in ranking:
+        print(line, file=sys.stderr)
     return 0
 
 
-def fill_file(options: FillOptions) -> list[Path]:
+def fill_file(options: FillOptions, written: list[Path]) -> list[str]:
     """Do what ``twofold fill`` is asked for.
 
     Everything that can be wrong with the input is found before a network is loaded.
 
+    Args:
+        options: what is asked for.
+        written: each file is added when it is written, and each sample is written when it is known.
+
     Returns:
-        The files written.
+        Lines that show how several samples rank, best first.
 
     Raises:
-        TwofoldError: if photo, mask, model, device or output cannot be used, or the mask is all
-            black; nothing is written then.
+        TwofoldError: if photo, mask, model, its options, device or output cannot be used, or the
+            mask is all black; nothing is written then.
     """
+    from twofold.cli.outputs import Writer, describe_ranking, plan_outputs
     from twofold.errors import InputError, MaskError
-    from twofold.pixels import check_output, read_hole, read_photo, write_photo
+    from twofold.pixels import read_hole, read_photo
 
     if options.samples < 1 or options.seed < 0:
         raise InputError(
@@ -67,24 +89,46 @@ def fill_file(options: FillOptions) -> list[Path]:
         raise MaskError(
             f"mask {options.mask} has no hole: nothing is white in it; paint white what is to be filled"
         )
-    outputs = _outputs(options.out, options.samples)
-    for path in outputs:
-        check_output(path, photo.pixels)
+    outputs = plan_outputs(options.out, options.photo, options.mask, photo.pixels, options.samples)
 
     from twofold.engine.load import load
 
-    painter = load(options.model, device=options.device)
-    result = painter.fill(photo.pixels, hole, samples=options.samples, seed=options.seed)
-    for path, sample in zip(outputs, result.samples, strict=True):
-        write_photo(photo.with_pixels(sample.image), path)
-    return outputs
+    painter = load(options.model, device=options.device, options=_sampling(options))
+    writer = Writer(photo, hole, outputs, written)
+    with _progress() as progress:
+        result = painter.fill(
+            photo.pixels,
+            hole,
+            samples=options.samples,
+            seed=options.seed,
+            progress=progress,
+            on_sample=writer.write_sample,
+        )
+        writer.write_summary(result)
+    return describe_ranking(result) if options.samples > 1 else []
 
 
-def _outputs(out: Path, samples: int) -> list[Path]:
-    """OUT itself for one sample, OUT-1.png, OUT-2.png, ... for several."""
-    if samples == 1:
-        return [out]
-    return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, samples + 1)]
+def _sampling(options: FillOptions) -> dict[str, float] | None:
+    """The sampling options that were given; None if none was: the model has its own."""
+    names = ("temperature", "top_k", "top_p")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return given or None
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """A bar on a terminal, which vanishes at the end; None where standard error is not one."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("filling"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
+        task = bars.add_task("filling", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 @contextmanager

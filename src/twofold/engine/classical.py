@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.errors import InputError, MaskError, MissingExtraError
-from twofold.inpainter import Result, Sample
+from twofold.inpainter import Progress, Result, Sample
 from twofold.pixels import composite, read_hole, read_photo, rgb8
 
 if TYPE_CHECKING:
@@ -51,7 +52,16 @@ class Classical:
         except PackageNotFoundError:  # the same module from another distribution
             return f"{self.package} {getattr(self._library, '__version__', 'unknown')}"
 
-    def fill(self, image: ImageLike, mask: MaskLike, samples: int = 1, seed: int = 0) -> Result:
+    def fill(
+        self,
+        image: ImageLike,
+        mask: MaskLike,
+        samples: int = 1,
+        seed: int = 0,
+        *,
+        progress: Progress | None = None,
+        on_sample: Callable[[Sample], None] | None = None,
+    ) -> Result:
         """Fill the white part of ``mask`` in ``image``; see ``Inpainter.fill``.
 
         Raises:
@@ -73,7 +83,11 @@ class Classical:
         for index in range(samples):
             sample_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
             fill = self._fill(known, hole, sample_seed) if hole.any() else known
-            answers.append(Sample(composite(pixels, fill, hole)))
+            answers.append(Sample(composite(pixels, fill, hole), index=index))
+            if progress is not None:
+                progress(index + 1, samples)
+            if on_sample is not None:
+                on_sample(answers[-1])
         return Result(answers, model=self.name, seed=seed)
 
     def _fill(

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-from torch import Tensor, nn
+from torch import nn
 
-from twofold.devices import choose_device, derive_seed, exact_arithmetic
-from twofold.engine.crops import Crop, Tile, choose_crops, cut, paste
+from twofold.devices import choose_device
+from twofold.engine.crops import choose_crops, cut
+from twofold.engine.distinct import Choice, choose_distinct
+from twofold.engine.draws import Drawing, Scene
 from twofold.engine.groups import Box
 from twofold.errors import InputError
-from twofold.inpainter import Result, Sample
-from twofold.network import FilledBatch, FillingNetwork
+from twofold.inpainter import Progress, Result, Sample
+from twofold.network import DiverseNetwork, FillingNetwork
 from twofold.pixels import read_hole, read_photo
-from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 if TYPE_CHECKING:
     from twofold.inpainter import ImageLike, MaskLike
+
+AT_ONCE = 8
+"""So many samples are drawn as one batch; more need more memory and gain little speed."""
 
 
 class TorchInpainter:
@@ -51,12 +54,37 @@ class TorchInpainter:
         """Name of the model."""
         return self._name
 
-    def fill(self, image: ImageLike, mask: MaskLike, samples: int = 1, seed: int = 0) -> Result:
+    @property
+    def diverse(self) -> bool:
+        """Whether another seed gives another answer."""
+        return self._network.diverse
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How the network samples, by name; empty if it takes no options."""
+        if isinstance(self._network, DiverseNetwork) and is_dataclass(self._network.options):
+            return asdict(self._network.options)  # type: ignore[arg-type]  # an instance, not a class
+        return {}
+
+    def fill(
+        self,
+        image: ImageLike,
+        mask: MaskLike,
+        samples: int = 1,
+        seed: int = 0,
+        *,
+        progress: Progress | None = None,
+        on_sample: Callable[[Sample], None] | None = None,
+    ) -> Result:
         """Fill the white part of ``mask`` in ``image``, see ``twofold.Inpainter.fill``.
 
         Crops larger than the network's largest size are scaled down and their answers scaled up:
         large holes come out soft. A 16-bit picture keeps its depth; the
         network itself sees and answers 8 bits. Alpha is kept as it is.
+
+        Of a network that samples, a sample that hardly differs from an earlier one is drawn again by
+        seeds of its own, up to four times; so sample i depends on those before it only. A network
+        with one best answer computes it once.
 
         Raises:
             InputError: if image, mask, samples or seed cannot be used.
@@ -67,10 +95,13 @@ class TorchInpainter:
         hole = read_hole(mask, photo.height, photo.width)
         crops = choose_crops(hole, self._network.native_size)
         tiles = [cut(photo.pixels, hole, crop.window, self._tile_size(crop.window)) for crop in crops]
-        answers = [self._sample(photo.pixels, crops, tiles, seed, index) for index in range(samples)]
-        if all(answer.log_likelihood is not None for answer in answers):
-            answers.sort(key=lambda answer: -(answer.log_likelihood or 0.0))
-        return Result(answers, model=self.name, seed=seed)
+        scene = Scene(photo.pixels, crops, tiles)
+        answers = []
+        for sample in self._samples(scene, samples, seed, progress):
+            answers.append(sample)
+            if on_sample is not None:
+                on_sample(sample)
+        return Result(answers, model=self.name, seed=seed, options=self.options)
 
     def _tile_size(self, window: Box) -> int:
         """The smallest square that the network takes and that holds the window, up to its largest."""
@@ -78,46 +109,37 @@ class TorchInpainter:
         needed = -(-max(window.height, window.width) // multiple) * multiple
         return max(self._network.native_size, min(needed, self._network.largest_size))
 
-    def _sample(
-        self, pixels: npt.NDArray[np.generic], crops: list[Crop], tiles: list[Tile], seed: int, index: int
-    ) -> Sample:
-        filled = pixels.copy()
-        views = _Views()
-        for place, (crop, tile) in enumerate(zip(crops, tiles, strict=True)):
-            # One crop at a time: a network's last bits may depend on the size of its batch, and
-            # sample 0 must not depend on how many others are asked for.
-            batch = self._run(tile, derive_seed(seed, index, place))
-            answer = tensor_to_image(batch.image)[0]
-            rows, columns = crop.window.slices
-            filled[rows, columns] = paste(filled, answer, tile, crop)
-            views = views.with_batch(batch)
-        return Sample(filled, views.structure, views.texture, views.log_likelihood)
-
-    def _run(self, tile: Tile, seed: int) -> FilledBatch:
-        image = image_to_tensor(tile.image).to(self._device)
-        hole = hole_to_tensor(tile.hole).to(self._device)
-        with exact_arithmetic():
-            return self._network.fill(image, hole, [seed])
-
-
-@dataclass(frozen=True, eq=False)
-class _Views:
-    """What the network knows of its answers: pictures of the first (largest) crop, sums over all."""
-
-    count: int = 0
-    structure: npt.NDArray[np.uint8] | None = None
-    texture: npt.NDArray[np.uint8] | None = None
-    log_likelihood: float | None = None
-
-    def with_batch(self, batch: FilledBatch) -> _Views:
-        """Add the answer to one more crop."""
-        likelihood = None if batch.log_likelihood is None else float(batch.log_likelihood[0])
-        if self.count == 0:
-            return _Views(1, _picture(batch.structure), _picture(batch.texture), likelihood)
-        known = likelihood is not None and self.log_likelihood is not None
-        total = (self.log_likelihood or 0.0) + (likelihood or 0.0) if known else None
-        return _Views(self.count + 1, self.structure, self.texture, total)
+    def _samples(self, scene: Scene, samples: int, seed: int, progress: Progress | None) -> Iterator[Sample]:
+        """The samples in order, each as soon as it is known."""
+        if not scene.crops:
+            yield from (Sample(scene.pixels.copy(), index=index) for index in range(samples))
+            return
+        drawing = Drawing(self._network, self._device, scene, seed, progress=progress)
+        if not self._network.diverse:
+            drawing.expect(1)
+            only = _sample(scene, 0, Choice(drawing([(0, 0)])[0]))
+            yield only
+            yield from (replace(only, image=only.image.copy(), index=index) for index in range(1, samples))
+            return
+        drawing.expect(samples)
+        chosen: list[Choice] = []
+        for start in range(0, samples, AT_ONCE):
+            indices = range(start, min(start + AT_ONCE, samples))
+            for choice in choose_distinct(indices, tuple(chosen), drawing):
+                chosen.append(choice)
+                yield _sample(scene, len(chosen) - 1, choice)
 
 
-def _picture(view: Tensor | None) -> npt.NDArray[np.uint8] | None:
-    return None if view is None else tensor_to_image(view)[0]
+def _sample(scene: Scene, index: int, choice: Choice) -> Sample:
+    draw = choice.draw
+    return Sample(
+        scene.filled(draw.missing),
+        draw.structure,
+        draw.texture,
+        draw.log_likelihood,
+        draw.score,
+        draw.codes,
+        index,
+        choice.attempt,
+        choice.duplicate_of,
+    )

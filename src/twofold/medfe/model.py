@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from twofold.diffusion import diffuse
+from twofold.inpainter import Progress
 from twofold.medfe.config import MedfeConfig
 from twofold.medfe.convs import ConvNormAct, leaky
 from twofold.medfe.decoder import Decoder, SkipConnections
@@ -16,7 +18,7 @@ from twofold.medfe.encoder import Encoder
 from twofold.medfe.equalize import FeatureEqualization
 from twofold.medfe.fill import FilledFeatures, MutualFilling
 from twofold.medfe.official import OfficialEqualization, OfficialFilling
-from twofold.medfe.prefill import MEAN_COLOUR, OFFICIAL_COLOUR, diffusion_prefill, mean_prefill
+from twofold.medfe.prefill import MEAN_COLOUR, OFFICIAL_COLOUR, mean_prefill
 from twofold.network import FilledBatch
 from twofold.tensors import Hole, Image, View
 
@@ -110,14 +112,37 @@ class Medfe(nn.Module):
         """Twice the native size; up to 416 pixels, full scale was measured to beat scaling down."""
         return self.config.native_size * (1 if self.config.mode == "official" else 2)
 
-    def fill(self, image: Image, hole: Hole, seeds: Sequence[int]) -> FilledBatch:
-        """Fill a batch of crops; this network has one answer, so the seeds change nothing."""
+    diverse = False
+    """One best answer, whatever the seed."""
+
+    def fill(
+        self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: Progress | None = None
+    ) -> FilledBatch:
+        """Fill a batch of crops; this network has one answer, so the seeds change nothing.
+
+        Args:
+            image: [b 3 h w] in [-1, 1] with b seeds; or [1 3 h w], whose answer is computed once and
+                given for each seed.
+            hole: [b 1 h w], 1 = missing, 0 = known.
+            seeds: only their number matters.
+            progress: not called.
+
+        Raises:
+            ValueError: as ``forward``, or if there are several pictures and another number of seeds.
+        """
+        if len(image) not in (1, len(seeds)):
+            raise ValueError(f"{len(image)} pictures need as many seeds, got {len(seeds)}")
         output = self(image, hole)
-        return FilledBatch(output.image.clamp(-1, 1), output.structure, output.texture)
+
+        def each(view: Tensor | None) -> Tensor | None:
+            return None if view is None else view.expand(len(seeds), -1, -1, -1)
+
+        answer = output.image.clamp(-1, 1).expand(len(seeds), -1, -1, -1)
+        return FilledBatch(answer, each(output.structure), each(output.texture))
 
     def _prefill(self, image: Image, hole: Hole) -> Image:
         if self.config.prefill == "diffusion":
-            return diffusion_prefill(image, hole)
+            return diffuse(image, hole)
         return mean_prefill(image, hole, OFFICIAL_COLOUR if self.config.mode == "official" else MEAN_COLOUR)
 
     def _check_size(self, image: Tensor, hole: Tensor) -> None:

@@ -10,6 +10,7 @@ from twofold.pixels.atomic import replacing
 from twofold.pixels.compositing import composite, rgb8, to_depth
 from twofold.pixels.holes import MaskWarning, read_hole
 from twofold.pixels.photo import Photo, read_photo
+from twofold.pixels.sheet import contact_sheet
 from twofold.pixels.writing import ENDINGS, check_output, write_photo
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Photo",
     "check_output",
     "composite",
+    "contact_sheet",
     "read_hole",
     "read_photo",
     "replacing",

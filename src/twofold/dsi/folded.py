@@ -1,0 +1,220 @@
+"""The weights of the autoregressive network in the form that incremental sampling uses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from twofold.dsi.causal_attention import CausalAttention
+from twofold.dsi.gated_resnet import GatedResnet, OutResnet
+from twofold.dsi.structure import PixelCnn
+from twofold.dsi.weight_norm import WeightNormConv2d, WeightNormLinear
+
+SMALL_PRODUCT = 2**18
+"""Products of fewer multiplications are faster by ``torch.addmm``: calling oneDNN has its price."""
+
+
+class FoldedLinear:
+    """A matrix product with fixed weights, packed for it where PyTorch can.
+
+    On CPUs with oneDNN, packed weights make products of a few rows about twice as fast as
+    ``torch.addmm``; elsewhere, and for very small products, that is what runs.
+
+    Args:
+        weight: plain weights.
+        bias: None adds none.
+    """
+
+    def __init__(self, weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"] | None = None) -> None:
+        self.packed = _packed(weight)
+        self.small_rows = SMALL_PRODUCT // weight.numel()
+        needed = self.packed is None or self.small_rows > 0
+        self.weight = weight.T.contiguous() if needed else weight.new_empty(0)
+        self.bias = None if bias is None else bias.contiguous()
+
+    def __call__(
+        self, rows: Float[Tensor, "n i"], plus: Float[Tensor, "n o"] | None = None
+    ) -> Float[Tensor, "n o"]:
+        """``rows @ weight.T + bias + plus``."""
+        if self.packed is not None and len(rows) > self.small_rows:
+            if plus is None:
+                return PACKED(rows, self.packed, self.bias, "none", [], "")
+            return PACKED.binary(rows, plus, self.packed, self.bias, "add")
+        if plus is None:
+            return rows @ self.weight if self.bias is None else torch.addmm(self.bias, rows, self.weight)
+        product = torch.addmm(plus, rows, self.weight)
+        return product if self.bias is None else product.add_(self.bias)
+
+
+PACKED = torch.ops.mkldnn._linear_pointwise
+"""oneDNN's product with packed weights, which PyTorch's own compiler uses."""
+
+
+def _packed(weight: Tensor) -> Tensor | None:
+    """Weights packed by oneDNN; None where this PyTorch or this device cannot."""
+    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+        return None
+    row, other = weight.new_zeros(1, weight.shape[1]), weight.new_zeros(1, weight.shape[0])
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+        # The operators are not part of PyTorch's public face: try before trusting.
+        PACKED(row, packed, None, "none", [], "")
+        PACKED.binary(row, other, packed, None, "add")
+    except (RuntimeError, AttributeError, TypeError):
+        return None
+    return cast(Tensor, packed)
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedAttention:
+    """Causal attention; queries carry the softmax' scale.
+
+    Attributes:
+        inputs: queries, keys and values in one product.
+        output: back to the features.
+        heads: number of heads.
+        key_channels: channels of a head's queries and keys.
+        value_channels: channels of a head's values.
+    """
+
+    inputs: FoldedLinear
+    output: FoldedLinear
+    heads: int
+    key_channels: int
+    value_channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedLayer:
+    """One layer of both streams; taps are ordered top to bottom, left to right.
+
+    Attributes:
+        up_first: six taps of the upper stream's first convolution.
+        up_second: those of its second one, without bias.
+        up_condition: the condition's share of that, with its bias.
+        above_first: the two taps in the row above of the left stream's first convolution, and what
+            comes from the upper stream.
+        above_second: the two taps in the row above of its second one, without bias.
+        left_condition: the condition's share of that, with its bias.
+        left_first: the two taps in the row of the left stream's first convolution.
+        left_second: those of its second one.
+        attention: None in most layers.
+    """
+
+    up_first: FoldedLinear
+    up_second: FoldedLinear
+    up_condition: FoldedLinear
+    above_first: FoldedLinear
+    above_second: FoldedLinear
+    left_condition: FoldedLinear
+    left_first: FoldedLinear
+    left_second: FoldedLinear
+    attention: FoldedAttention | None
+
+
+class FoldedPixelCnn:
+    """Plain float32 weights of a ``PixelCnn``, arranged as products over rows of features.
+
+    Args:
+        network: is only read.
+        vectors: the codes' vectors.
+    """
+
+    def __init__(self, network: PixelCnn, vectors: Float[Tensor, "k d"]) -> None:
+        with torch.no_grad():
+            self.vectors = torch.nn.functional.pad(vectors.detach().float(), (0, 1), value=1.0)
+            self.channels = network.up_in.g.shape[0]
+            self.codes = network.to_logits.g.shape[0]
+            self.rows_above = _rows_above(network)
+            self.beside = _beside(network, self.vectors)
+            self.layers = [_layer(up, left) for up, left in network.layers()]
+            self.out_layers = [_dense(cast(OutResnet, block).mix) for block in network.out_layers]
+            self.to_logits = _dense(network.to_logits)
+
+
+def folded_pixelcnn(network: PixelCnn, vectors: Float[Tensor, "k d"]) -> FoldedPixelCnn:
+    """The folded weights of a network; kept as long as it lives and its weights stay as they are."""
+    mark = _mark(network, vectors)
+    known = _FOLDED.get(network)
+    if known is None or known[0] != mark:
+        known = _FOLDED[network] = (mark, FoldedPixelCnn(network, vectors))
+    return known[1]
+
+
+Mark = tuple[float | int, ...]
+_FOLDED: WeakKeyDictionary[nn.Module, tuple[Mark, FoldedPixelCnn]] = WeakKeyDictionary()
+
+
+def _mark(network: PixelCnn, vectors: Tensor) -> Mark:
+    """Numbers that change with any weight; PyTorch's own counters miss changes through ``.data``."""
+    with torch.no_grad():
+        tensors = [*network.parameters(), vectors]
+        sums = torch.stack([tensor.sum(dtype=torch.float64).cpu() for tensor in tensors])
+    versions = [0 if tensor.is_inference() else tensor._version for tensor in tensors]
+    return (*sums.tolist(), *versions, *(tensor.data_ptr() for tensor in tensors))
+
+
+def _taps(conv: WeightNormConv2d, row: int | None = None) -> Tensor:
+    """Weights [o, taps x channels] of a convolution, or of one row of its kernel."""
+    weight = conv.weight.detach().float().permute(0, 2, 3, 1)
+    return (weight if row is None else weight[:, row]).flatten(1)
+
+
+def _dense(linear: WeightNormLinear, more_bias: Tensor | None = None) -> FoldedLinear:
+    bias = linear.b.detach().float()
+    return FoldedLinear(
+        linear.weight.detach().float(), bias if more_bias is None else bias + more_bias.float()
+    )
+
+
+def _rows_above(network: PixelCnn) -> FoldedLinear:
+    """From 2x3 code vectors above a position to the input of the upper, then of the left stream."""
+    up, above = _taps(network.up_in), _taps(network.left_in_above)
+    left = torch.cat([torch.zeros_like(up[:, : above.shape[1]]), above], dim=1)
+    size = above.shape[1] // 3
+    corner = slice(3 * size, 4 * size)  # the vector up and to the left
+    left[:, corner] += _taps(network.left_in_beside, 0)
+    bias = torch.cat([network.up_in.b.detach().float(), network.left_in_above.b.detach().float()])
+    return FoldedLinear(torch.cat([up, left]), bias)
+
+
+def _beside(network: PixelCnn, vectors: Tensor) -> Float[Tensor, "k1 c"]:
+    """What each code adds to the left stream of its right neighbour; last, what no neighbour adds."""
+    conv = network.left_in_beside
+    added = vectors @ _taps(conv, 1).T + conv.b.detach().float()
+    return torch.cat([added, torch.zeros_like(added[:1])])
+
+
+def _layer(up: GatedResnet, left: GatedResnet) -> FoldedLayer:
+    extra = cast(WeightNormLinear, left.from_extra)
+    above = torch.cat([_taps(left.first, 0), extra.weight.detach().float()], dim=1)
+    return FoldedLayer(
+        up_first=FoldedLinear(_taps(up.first), up.first.b.detach().float()),
+        up_second=FoldedLinear(_taps(up.second)),
+        up_condition=_dense(cast(WeightNormLinear, up.from_condition), up.second.b.detach()),
+        above_first=FoldedLinear(above, (left.first.b + extra.b).detach().float()),
+        above_second=FoldedLinear(_taps(left.second, 0)),
+        left_condition=_dense(cast(WeightNormLinear, left.from_condition), left.second.b.detach()),
+        left_first=FoldedLinear(_taps(left.first, 1)),
+        left_second=FoldedLinear(_taps(left.second, 1)),
+        attention=None if left.attention is None else _attention(left.attention),
+    )
+
+
+def _attention(attention: CausalAttention) -> FoldedAttention:
+    scale = attention.key_channels**-0.5
+    maps = (attention.query, attention.key, attention.value)
+    weight = torch.cat([linear.weight * share for linear, share in zip(maps, (scale, 1, 1), strict=True)])
+    bias = torch.cat([linear.b * share for linear, share in zip(maps, (scale, 1, 1), strict=True)])
+    return FoldedAttention(
+        inputs=FoldedLinear(weight.detach().float(), bias.detach().float()),
+        output=_dense(attention.output),
+        heads=attention.heads,
+        key_channels=attention.key_channels,
+        value_channels=attention.value_channels,
+    )

@@ -1,0 +1,192 @@
+"""DSI: sample structures for a hole, and paint each of them [DSI Sec. 3]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from twofold.diffusion import diffuse
+from twofold.dsi.config import SIZE_MULTIPLE, DsiConfig
+from twofold.dsi.discriminator import Discriminator
+from twofold.dsi.options import SamplingOptions
+from twofold.dsi.sampling import SampledStructure, sample_structure
+from twofold.dsi.structure import StructureGenerator
+from twofold.dsi.texture import TextureGenerator
+from twofold.dsi.vqvae import Vqvae
+from twofold.errors import CheckpointError, InputError
+from twofold.network import FilledBatch
+from twofold.tensors import Hole, Image
+
+RowProgress = Callable[[int, int], None]
+
+
+class Dsi(nn.Module):
+    """The networks of all three stages; those whose configuration is None are absent [DSI Sec. 3].
+
+    Args:
+        config: sizes, mode, parts and sampling options.
+    """
+
+    def __init__(self, config: DsiConfig) -> None:
+        super().__init__()
+        self.config = config
+        self._options = config.sampling
+        size, codes = config.vqvae.code_size, config.vqvae.codes
+        self.vqvae = Vqvae(config.vqvae)
+        self.structure = StructureGenerator(config.structure, size, codes) if config.structure else None
+        self.texture = TextureGenerator(config.texture, size) if config.texture else None
+        self.discriminator = Discriminator(config.texture) if config.texture else None
+
+    @property
+    def options(self) -> SamplingOptions:
+        """How structures are sampled; may be replaced.
+
+        Raises:
+            InputError: on replacing, if official mode is given an option of ours.
+        """
+        return self._options
+
+    @options.setter
+    def options(self, options: SamplingOptions) -> None:
+        if self.config.mode == "official" and options.keep_margin is not None:
+            raise InputError(
+                f"keep_margin is {options.keep_margin}, but official mode samples every code; "
+                "leave it out, or use weights of paper mode"
+            )
+        self._options = options
+
+    @property
+    def diverse(self) -> bool:
+        """Whether another seed gives another answer: not if always the likeliest code is taken."""
+        return self.options.temperature > 0
+
+    @property
+    def size_multiple(self) -> int:
+        """Height and width must be multiples of this."""
+        return SIZE_MULTIPLE
+
+    @property
+    def native_size(self) -> int:
+        """Side in pixels of the pictures that the networks are trained for."""
+        return self.config.native_size
+
+    @property
+    def largest_size(self) -> int:
+        """The native size: sampling at other grids works, but the structure was only learnt at this one."""
+        return self.config.native_size
+
+    def fill(
+        self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: RowProgress | None = None
+    ) -> FilledBatch:
+        """Sample a structure for each seed and paint it [DSI Sec. 3].
+
+        Args:
+            image: [b 3 h w] in [-1, 1] with b seeds, or [1 3 h w] with any number of seeds: so many
+                answers to one picture. What it holds inside the hole has no influence.
+            hole: [b 1 h w], 1 = missing, 0 = known.
+            seeds: the answer to a seed does not depend on the others.
+            progress: called with the rows of structure done and their number.
+
+        Raises:
+            CheckpointError: if the weights lack the structure or the texture generator.
+            ValueError: if height or width is not a multiple of 8.
+        """
+        height, width = image.shape[-2:]
+        if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
+            raise ValueError(
+                f"height and width must be multiples of {SIZE_MULTIPLE}, got {width}x{height}; pad the image"
+            )
+        if len(image) == 1:
+            return self._fill_one(image, hole, seeds, progress)
+        if len(image) != len(seeds):
+            raise ValueError(f"{len(image)} pictures need as many seeds, got {len(seeds)}")
+        parts = [
+            self._fill_one(image[i : i + 1], hole[i : i + 1], [seed], progress)
+            for i, seed in enumerate(seeds)
+        ]
+        return _joined(parts)
+
+    def _fill_one(
+        self, image: Image, hole: Hole, seeds: Sequence[int], progress: RowProgress | None
+    ) -> FilledBatch:
+        structure, texture, discriminator = self._whole()
+        masked = image * (1 - hole)
+        condition = structure.condition(masked, hole)
+        kept, known = self._kept(masked, hole)
+        sampled: SampledStructure = sample_structure(
+            structure,
+            self.vqvae.structure_codebook,
+            condition,
+            seeds,
+            self.options,
+            kept=kept,
+            known=known,
+            progress=progress,
+        )
+        vectors = self.vqvae.structure_codebook.look_up(sampled.codes)
+        # One by one: the last bits of a batched convolution may depend on the size of the batch, and
+        # an answer must not depend on how many others are asked for.
+        pictures, views, scores = [], [], []
+        for one in torch.tensor_split(vectors, len(vectors)):
+            answer = texture(masked, hole, one).float()
+            pictures.append(answer)
+            views.append(self.vqvae.structure_picture(one))
+            scores.append(discriminator(torch.where(hole > 0, answer, masked), hole).mean(dim=1))
+        return FilledBatch(
+            torch.cat(pictures),
+            torch.cat(views),
+            log_likelihood=sampled.log_likelihood,
+            codes=sampled.codes,
+            score=torch.cat(scores),
+        )
+
+    def _whole(self) -> tuple[StructureGenerator, TextureGenerator, Discriminator]:
+        if self.structure is None or self.texture is None or self.discriminator is None:
+            part = "structure" if self.structure is None else "texture"
+            raise CheckpointError(
+                f"these weights hold no {part} generator, so they fill nothing; train it by `twofold train "
+                f"dsi-{part}`, and join the stages by `twofold convert dsi-stages`"
+            )
+        return self.structure, self.texture, self.discriminator
+
+    def _kept(
+        self, masked: Image, hole: Hole
+    ) -> tuple[Int[Tensor, "h8 w8"] | None, Bool[Tensor, "h8 w8"] | None]:
+        """The picture's own codes, and where they are kept; None where all are sampled."""
+        margin = self.options.keep_margin
+        if margin is None:
+            return None, None
+        # Diffused, so that codes next to the hole meet no edge of grey that the photograph does not have.
+        known = visible_codes(hole, margin)[0]
+        return self.vqvae.encode(diffuse(masked, hole)).structure.codes[0], known
+
+
+def visible_codes(hole: Hole, margin: int) -> Bool[Tensor, "b h8 w8"]:
+    """Which structure codes see no missing pixel in their own 8x8 pixels and ``margin`` codes around.
+
+    A structure feature depends on 94 x 94 pixels, 43 beyond its own on each side: from a margin of 6 on, no
+    missing pixel has any influence.
+    """
+    touched = F.max_pool2d(hole.float(), SIZE_MULTIPLE)
+    return F.max_pool2d(touched, 2 * margin + 1, stride=1, padding=margin)[:, 0] == 0
+
+
+def _joined(parts: Sequence[FilledBatch]) -> FilledBatch:
+    def of(name: str) -> Tensor | None:
+        values = [getattr(part, name) for part in parts]
+        return None if values[0] is None else torch.cat(values)
+
+    image = torch.cat([part.image for part in parts])
+    return FilledBatch(image, of("structure"), of("texture"), of("log_likelihood"), of("codes"), of("score"))
+
+
+def build_dsi(config: DsiConfig) -> Dsi:
+    """Build the networks that ``config`` describes, with fresh weights as the official code draws them.
+
+    Draws from torch's global generator.
+    """
+    return Dsi(config)

@@ -1,0 +1,143 @@
+"""Decodes a row of codes by guessing ahead: the same codes as one after the other, in fewer passes.
+
+A pass computes a window of positions of every sample at once, from guesses of the codes in it. What
+comes out for the first position is right; what comes out for another one is right if the guesses left of
+it were. Guesses that come out as they went in are final, and so is the first that does not. A pass of a
+few positions takes hardly longer than of one, because most of its time goes into reading the weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from twofold.dsi.choice import choose, choose_exactly
+from twofold.dsi.exact import ExactLogits
+from twofold.dsi.incremental import IncrementalPixelCnn
+from twofold.dsi.options import SamplingOptions
+
+
+class RowDecoder:
+    """Decodes row after row of several samples.
+
+    Args:
+        network: with its features of all rows so far.
+        exact: decides near ties.
+        options: of the sampling.
+        window: positions of each sample to be guessed in one pass.
+    """
+
+    def __init__(
+        self, network: IncrementalPixelCnn, exact: ExactLogits, options: SamplingOptions, *, window: int
+    ) -> None:
+        self.network = network
+        self.exact = exact
+        self.options = options
+        self.window = window
+        self.passes = 0
+        samples, width, codes = network.samples, network.width, network.weights.codes
+        device = network.left.device
+        self.logits = torch.zeros(samples * width, codes, device=device)
+        # The column left of the first holds the number of no code.
+        self.guesses = torch.full((samples, width + 1), codes, device=device)
+        self.fixed = torch.zeros(samples * width, dtype=torch.bool, device=device)
+        self.doubtful = torch.zeros(samples * width, dtype=torch.bool, device=device)
+        self.noise = torch.zeros(samples * width, codes, dtype=torch.float64, device=device)
+        self.start = np.zeros(samples, dtype=np.int64)
+        self.reach = np.zeros(width, dtype=np.int64)
+
+    def follow(self, codes: Int[Tensor, " w"]) -> None:
+        """Compute the features of a row whose codes are all given."""
+        self.guesses[:, 1:] = codes
+        samples = torch.arange(self.network.samples, device=codes.device)
+        columns = torch.arange(self.network.width, device=codes.device).expand(len(samples), -1)
+        self.network.features(self.guesses[:, :-1], samples, columns)
+
+    def decode(
+        self,
+        codes: Int[Tensor, "n r w"],
+        noise: Float[Tensor, "n w k"],
+        known: Bool[Tensor, " w"],
+        *,
+        kept: Int[Tensor, " w"],
+    ) -> Float[Tensor, "n w k"]:
+        """Decode the row that the network has begun.
+
+        Args:
+            codes: of the rows so far and this one, which is filled.
+            noise: of the row.
+            known: columns whose code is given.
+            kept: those codes.
+
+        Returns:
+            The logits of the row's columns; overwritten by the next row.
+        """
+        samples = len(codes)
+        self.noise = noise.flatten(0, 1)
+        # The row above says what is likely here, this row's noise what comes of it.
+        likely = (self.logits + self.options.temperature * self.noise).argmax(dim=-1)
+        self.guesses[:, 1:] = torch.where(known, kept, likely.view(samples, -1))
+        self.fixed = known.repeat(samples)
+        self.start[:] = 0
+        self.reach = _reach(known.cpu().numpy(), self.window)
+        while True:
+            while (self.start < len(known)).any():
+                self._pass()
+            codes[:, -1] = self.guesses[:, 1:]
+            if not self._settle(codes):
+                return self.logits.view(samples, len(known), -1)
+
+    def _pass(self) -> None:
+        """Compute a window of every sample that has not reached the end of the row."""
+        width, device = self.network.width, self.logits.device
+        active = np.flatnonzero(self.start < width)
+        start = self.start[active]
+        span = int((self.reach[start] - start).max())
+        # All windows are as wide as the widest; near the end of the row they begin earlier instead.
+        first = np.minimum(start, width - span)
+        columns = torch.from_numpy(first[:, None] + np.arange(span)).to(device)
+        samples = torch.from_numpy(active).to(device)
+        left = (columns + samples[:, None] * (width + 1)).view(-1)
+        flat = (columns + samples[:, None] * width).view(-1)
+        done = (columns < torch.from_numpy(start).to(device)[:, None]).view(-1)
+        guesses = self.guesses.view(-1)
+        logits = self.network.window(guesses[left].view(columns.shape), samples, columns)
+        choice = choose(logits.flatten(0, 1), self.noise[flat], self.options)
+        before = guesses[left + 1]
+        after = torch.where(self.fixed[flat] | done, before, choice.codes)
+        self.logits[flat] = logits.flatten(0, 1)
+        self.doubtful[flat] = ~choice.certain | (after != choice.codes)
+        guesses[left + 1] = after
+        right = (before == after).view(columns.shape).long().cumprod(dim=1)[:, :-1].sum(dim=1) + 1
+        self.start[active] = np.maximum(start, first + right.cpu().numpy())
+        self.passes += 1
+
+    def _settle(self, codes: Int[Tensor, "n r w"]) -> bool:
+        """Decide near ties exactly; tells whether that sends any sample back."""
+        width = self.network.width
+        open_ties = (self.doubtful & ~self.fixed).view(-1, width)
+        for sample in open_ties.any(dim=1).nonzero()[:, 0].tolist():
+            logits = self.exact.last_row(codes[sample])
+            for column in open_ties[sample].nonzero()[:, 0].tolist():
+                place = sample * width + column
+                self.fixed[place] = True
+                code = choose_exactly(logits[column], self.noise[place], self.options)
+                if code != codes[sample, -1, column]:
+                    codes[sample, -1, column] = self.guesses[sample, column + 1] = code
+                    self.start[sample] = column + 1  # what comes after it depends on it
+                    break
+        return bool((self.start < width).any())
+
+
+def _reach(known: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64]:
+    """For a window that starts at each column, the column where it ends.
+
+    It takes in so many columns to be sampled, and all known ones up to the next: those are right as
+    soon as the others are.
+    """
+    unknown_before = np.concatenate([[0], np.cumsum(~known)])
+    limit = unknown_before[:-1] + window
+    return np.searchsorted(unknown_before, limit, side="right") - 1

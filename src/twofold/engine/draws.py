@@ -1,0 +1,168 @@
+"""Draw answers from a network: all crops of one photograph, many seeds at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from twofold.devices import derive_seed, exact_arithmetic
+from twofold.engine.crops import Crop, Tile, paste
+from twofold.inpainter import Progress
+from twofold.network import FilledBatch, FillingNetwork
+from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
+
+STEPS = 100
+"""Steps of progress that one answer to one crop counts."""
+
+Request = tuple[int, int]
+"""Index of a sample, and which attempt at it, from 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One answer to all crops, and what the network knows of it.
+
+    Attributes:
+        missing: what the filled picture holds at its missing pixels, crop after crop, [m] or [m c].
+        structure: of the largest crop, uint8 [h w 3], or None.
+        texture: the same.
+        codes: of the largest crop, [h w], or None.
+        log_likelihood: sum over the crops, or None.
+        score: mean over the crops by missing pixels, or None.
+    """
+
+    missing: npt.NDArray[np.generic]
+    structure: npt.NDArray[np.uint8] | None = None
+    texture: npt.NDArray[np.uint8] | None = None
+    codes: npt.NDArray[np.int64] | None = None
+    log_likelihood: float | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A photograph, and its holes as the network sees them.
+
+    Attributes:
+        pixels: the photograph, of any kind that ``paste`` takes.
+        crops: the largest first; every missing pixel is in exactly one.
+        tiles: the crops as squares.
+    """
+
+    pixels: npt.NDArray[np.generic]
+    crops: Sequence[Crop]
+    tiles: Sequence[Tile]
+
+    def filled(self, missing: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """A copy of the photograph with these values at its missing pixels, crop after crop."""
+        picture, start = self.pixels.copy(), 0
+        for crop in self.crops:
+            end = start + int(crop.own.sum())
+            picture[crop.window.slices][crop.own] = missing[start:end]
+            start = end
+        return picture
+
+
+class Drawing:
+    """Draws answers to one scene by the seeds of their index and attempt."""
+
+    def __init__(
+        self,
+        network: FillingNetwork,
+        device: torch.device,
+        scene: Scene,
+        seed: int,
+        *,
+        progress: Progress | None = None,
+    ) -> None:
+        """Take what all draws share.
+
+        Args:
+            network: on ``device``.
+            device: where it is.
+            scene: with at least one crop.
+            seed: that of the whole call.
+            progress: called with the steps done and expected; see ``expect``.
+        """
+        self._network, self._device, self._scene, self._seed = network, device, scene, seed
+        self._progress = progress
+        self._done = self._expected = 0
+
+    def expect(self, answers: int) -> None:
+        """Count so many answers more to the steps that progress is told of; drawing again counts itself."""
+        self._expected += answers * len(self._scene.crops) * STEPS
+
+    def __call__(self, requests: Sequence[Request]) -> list[Draw]:
+        """Draw an answer for each request; the network gets all of them as one batch of seeds."""
+        self.expect(sum(attempt > 0 for _, attempt in requests))
+        parts = [self._crop(place, requests) for place in range(len(self._scene.crops))]
+        areas = np.array([crop.own.sum() for crop in self._scene.crops], np.float64)
+        return [_joined([part[position] for part in parts], areas) for position in range(len(requests))]
+
+    def _crop(self, place: int, requests: Sequence[Request]) -> list[Draw]:
+        """The network's answers to one crop."""
+        crop, tile = self._scene.crops[place], self._scene.tiles[place]
+        seeds = [_seed_of(self._seed, request, place) for request in requests]
+        image = image_to_tensor(tile.image).to(self._device)
+        hole = hole_to_tensor(tile.hole).to(self._device)
+        start, steps = self._done, len(seeds) * STEPS
+
+        def within(done: int, total: int) -> None:
+            self._tell(start + min(steps, steps * done // max(1, total)))
+
+        with exact_arithmetic():
+            batch = self._network.fill(image, hole, seeds, progress=within)
+        self._tell(start + steps)
+        answers = tensor_to_image(batch.image)
+        missing = [paste(self._scene.pixels, answer, tile, crop)[crop.own] for answer in answers]
+        return [_draw(batch, position, missing[position]) for position in range(len(seeds))]
+
+    def _tell(self, done: int) -> None:
+        self._done = done
+        if self._progress is not None:
+            self._progress(done, self._expected)
+
+
+def _seed_of(seed: int, request: Request, place: int) -> int:
+    index, attempt = request
+    return derive_seed(seed, index, place, attempt) if attempt else derive_seed(seed, index, place)
+
+
+def _draw(batch: FilledBatch, position: int, missing: npt.NDArray[np.generic]) -> Draw:
+    codes = None if batch.codes is None else batch.codes[position].cpu().numpy().astype(np.int64)
+    return Draw(
+        missing,
+        _picture(batch.structure, position),
+        _picture(batch.texture, position),
+        codes,
+        _number(batch.log_likelihood, position),
+        _number(batch.score, position),
+    )
+
+
+def _joined(parts: Sequence[Draw], areas: npt.NDArray[np.float64]) -> Draw:
+    """One draw of its crops': the views of the first (largest), and figures of all."""
+    likelihoods = [part.log_likelihood for part in parts if part.log_likelihood is not None]
+    scores = [part.score for part in parts if part.score is not None]
+    whole = len(parts)
+    return Draw(
+        np.concatenate([part.missing for part in parts]),
+        parts[0].structure,
+        parts[0].texture,
+        parts[0].codes,
+        sum(likelihoods) if len(likelihoods) == whole else None,
+        float(np.average(scores, weights=areas)) if len(scores) == whole else None,
+    )
+
+
+def _picture(view: Tensor | None, position: int) -> npt.NDArray[np.uint8] | None:
+    return None if view is None else tensor_to_image(view[position : position + 1])[0]
+
+
+def _number(values: Tensor | None, position: int) -> float | None:
+    return None if values is None else float(values[position])

@@ -1,0 +1,94 @@
+"""The incremental network says what the whole one says, whatever the windows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from dsi.lively import CODES, TINY, codebook, condition, generator
+from twofold.dsi.config import StructureConfig
+from twofold.dsi.folded import FoldedPixelCnn
+from twofold.dsi.incremental import ROWS_OF_CONDITION, IncrementalPixelCnn
+
+NARROW = StructureConfig(
+    condition_channels=(2, 2, 2, 3),
+    channels=3,
+    groups=1,
+    layers=3,
+    heads=1,
+    key_channels=4,
+    value_channels=2,
+    out_layers=0,
+)
+
+
+def left_of(codes: Tensor, row: int) -> Tensor:
+    """Codes of the left neighbours of a row."""
+    return torch.cat([torch.full((len(codes), 1), CODES), codes[:, row, :-1]], dim=1)
+
+
+def whole_logits(network: torch.nn.Module, vectors: Tensor, features: Tensor, codes: Tensor) -> Tensor:
+    """Logits [n h w k] of the whole network for given codes."""
+    given = vectors[codes].permute(0, 3, 1, 2)
+    return network(given, features.expand(len(codes), -1, -1, -1)).permute(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize("config", [TINY, NARROW])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 1), (1, 4), (4, 5)])
+@pytest.mark.parametrize("span", [1, 2, 5])
+@torch.inference_mode()
+def test_logits_are_those_of_the_whole_network(config, height, width, span):
+    network, vectors = generator(config).pixelcnn, codebook().vectors
+    features = condition(height, width, config=config)
+    codes = torch.randint(CODES, (3, height, width), generator=torch.Generator().manual_seed(1))
+    expected = whole_logits(network, vectors, features, codes)
+    ours = IncrementalPixelCnn(FoldedPixelCnn(network, vectors), features, 3)
+    everyone = torch.arange(3)
+    for row in range(height):
+        ours.begin_row(row, codes[:, row - 1] if row else None)
+        left = left_of(codes, row)
+        for first in range(0, width, span):
+            columns = torch.arange(first, min(width, first + span)).expand(3, -1)
+            logits = ours.window(left.gather(1, columns), everyone, columns)
+            torch.testing.assert_close(logits, expected[:, row, columns[0]], rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_samples_may_advance_at_their_own_pace_and_recompute_after_wrong_guesses():
+    network, vectors = generator().pixelcnn, codebook().vectors
+    features = condition(3, 6)
+    codes = torch.randint(CODES, (3, 3, 6), generator=torch.Generator().manual_seed(1))
+    expected = whole_logits(network, vectors, features, codes)
+    ours = IncrementalPixelCnn(FoldedPixelCnn(network, vectors), features, 3)
+    for row in range(3):
+        ours.begin_row(row, codes[:, row - 1] if row else None)
+        left = left_of(codes, row)
+        wrong = (left + 1) % CODES
+        everyone, some = torch.arange(3), torch.tensor([0, 2])
+        columns = torch.arange(0, 4).expand(3, -1)
+        ours.window(wrong[:, :4], everyone, columns)  # guesses that are all wrong
+        logits = ours.window(left[:, :4], everyone, columns)
+        torch.testing.assert_close(logits, expected[:, row, :4], rtol=1e-4, atol=1e-5)
+        columns = torch.tensor([[2, 3, 4], [3, 4, 5]])  # the first of them recomputes two
+        logits = ours.window(left[some].gather(1, columns), some, columns)
+        torch.testing.assert_close(logits[0], expected[0, row, 2:5], rtol=1e-4, atol=1e-5)
+        ours.features(left[:, 4:], everyone, torch.arange(4, 6).expand(3, -1))
+        last = torch.full((3, 1), 5)
+        logits = ours.window(left[:, 5:], everyone, last)
+        torch.testing.assert_close(logits[:, 0], expected[:, row, 5], rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_grids_longer_than_a_chunk_of_the_condition_are_answered():
+    network, vectors = generator(NARROW).pixelcnn, codebook().vectors
+    width = 16
+    height = ROWS_OF_CONDITION // width + 3
+    features = condition(height, width, config=NARROW)
+    codes = torch.randint(CODES, (1, height, width), generator=torch.Generator().manual_seed(1))
+    expected = whole_logits(network, vectors, features, codes)
+    ours = IncrementalPixelCnn(FoldedPixelCnn(network, vectors), features, 1)
+    for row in range(height):
+        ours.begin_row(row, codes[:, row - 1] if row else None)
+        logits = ours.window(left_of(codes, row), torch.arange(1), torch.arange(width)[None])
+        torch.testing.assert_close(logits, expected[:, row], rtol=1e-4, atol=1e-4)
