@@ -201,3 +201,12 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], *, source: str) 
 
 def _first(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def as_json(value: Any) -> Any:
+    """Turn tuples into lists, so that what is written and what is read back compare equal."""
+    if isinstance(value, dict):
+        return {key: as_json(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [as_json(entry) for entry in value]
+    return value

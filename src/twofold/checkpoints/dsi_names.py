@@ -1,0 +1,167 @@
+"""The table of the authors' DSI weights: which of their variables is which of our tensors.
+
+Their variables are numbered by kind of layer as the graph was built, so the table is a list of our layers
+for each kind.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from twofold.dsi.config import DsiConfig, StructureConfig, TextureConfig, VqvaeConfig
+from twofold.dsi.model import Dsi
+
+_LEAVES = {
+    "weight": "W",
+    "bias": "b",
+    "v": "V",
+    "g": "g",
+    "b": "b",
+    "vectors": "embedding",
+    "singular_vector": "u",
+}
+"""Our tensor of a layer -> theirs."""
+
+
+def layer_names(config: DsiConfig) -> dict[str, list[str]]:
+    """The table: their kind of layer -> our layers, in the order in which theirs are numbered from 0.
+
+    A layer of ours that stands there several times holds theirs one after the other along its output
+    channels, as the heads of the attention do.
+    """
+    table = _vqvae_layers(config.vqvae)
+    if config.structure is not None:
+        table |= _structure_layers(config.structure)
+    if config.texture is not None:
+        table |= _texture_layers(config.texture)
+    return table
+
+
+def _vqvae_layers(config: VqvaeConfig) -> dict[str, list[str]]:
+    def blocks(where: str) -> list[str]:
+        inside = ("widen", "merge")
+        return [f"vqvae.{where}.{i}.{layer}" for i in range(config.residual_blocks) for layer in inside]
+
+    return {
+        "vq_encoder/conv2d": [
+            "vqvae.structure_encoder.to_half",
+            "vqvae.structure_encoder.to_quarter",
+            "vqvae.structure_encoder.mix_quarter",
+            *blocks("structure_encoder.blocks_quarter"),
+            "vqvae.structure_encoder.to_eighth",
+            "vqvae.structure_encoder.mix_eighth",
+            *blocks("structure_encoder.blocks_eighth"),
+            "vqvae.structure_encoder.to_code",
+            "vqvae.texture_encoder.mix",
+            *blocks("texture_encoder.blocks"),
+            "vqvae.texture_encoder.to_code",
+        ],
+        "vq_encoder/deconv2d": ["vqvae.texture_encoder.up"],
+        "vq_encoder/vector_quantize": ["vqvae.structure_codebook", "vqvae.texture_codebook"],
+        "vq_decoder/conv2d": ["vqvae.decoder.mix", *blocks("decoder.blocks")],
+        "vq_decoder/deconv2d": [
+            "vqvae.decoder.up_structure",
+            "vqvae.decoder.to_half",
+            "vqvae.decoder.to_full",
+        ],
+    }
+
+
+def _structure_layers(config: StructureConfig) -> dict[str, list[str]]:
+    condition = []
+    for scale in ("full", "half", "quarter"):
+        block = f"structure.condition.block_{scale}"
+        condition += [f"structure.condition.to_{scale}", f"{block}.first", f"{block}.second"]
+    condition.append("structure.condition.to_eighth")
+    for index in range(len(config.condition_dilations)):
+        block = f"structure.condition.blocks_eighth.{index}"
+        condition += [f"{block}.first", f"{block}.second"]
+
+    pixelcnn = "structure.pixelcnn"
+    convs = [f"{pixelcnn}.up_in", f"{pixelcnn}.left_in_above", f"{pixelcnn}.left_in_beside"]
+    dense = []
+    for index in range(config.groups * config.layers):
+        up, left = f"{pixelcnn}.up_layers.{index}", f"{pixelcnn}.left_layers.{index}"
+        convs += [f"{up}.first", f"{up}.second", f"{left}.first", f"{left}.second"]
+        dense += [f"{up}.from_condition", f"{left}.from_extra", f"{left}.from_condition"]
+        if (index + 1) % config.layers == 0:
+            head = [f"{left}.attention.{part}" for part in ("query", "key", "value")]
+            dense += [*head * config.heads, f"{left}.attention.output"]
+    dense += [f"{pixelcnn}.out_layers.{index}.mix" for index in range(config.out_layers)]
+    return {
+        "structure_condition/wnconv2d": condition,
+        "structure_pixelcnn/wnconv2d": convs,
+        "structure_pixelcnn/wndense": [*dense, f"{pixelcnn}.to_logits"],
+    }
+
+
+def _texture_layers(config: TextureConfig) -> dict[str, list[str]]:
+    return {
+        "texture_generator/gated_conv2d": [
+            "texture.enter.conv",
+            "texture.to_half.conv",
+            "texture.mix_half.conv",
+            "texture.to_quarter.conv",
+            "texture.structure.0.conv",
+            "texture.structure.1.conv",
+            "texture.join_structure.conv",
+            "texture.mix_quarter.conv",
+            "texture.dilated.0.conv",
+            "texture.dilated.1.conv",
+            "texture.dilated.2.conv",
+            "texture.dilated.3.conv",
+            "texture.refine.0.conv",
+            "texture.refine.1.conv",
+            "texture.join_quarter.conv",
+            "texture.join_half.conv",
+            "texture.mix_full.conv",
+        ],
+        "texture_generator/gated_deconv2d": [
+            "texture.structure.2.conv",
+            "texture.up_half.conv",
+            "texture.up_full.conv",
+        ],
+        "texture_generator/conv2d": ["texture.to_image"],
+        "texture_discriminator/snconv2d": [
+            f"discriminator.convs.{index}" for index in range(len(config.discriminator_channels))
+        ],
+    }
+
+
+def variable_names(config: DsiConfig) -> dict[str, list[str]]:
+    """Our tensors -> their variables; several are joined along our first axis."""
+    layers: dict[str, list[str]] = {}
+    for kind, ours in layer_names(config).items():
+        for index, layer in enumerate(ours):
+            layers.setdefault(layer, []).append(f"{kind}_{index}")
+    names = {}
+    for name in _our_shapes(config):
+        layer, _, leaf = name.rpartition(".")
+        names[name] = [f"{theirs}/{_LEAVES[leaf]}" for theirs in layers[layer]]
+    return names
+
+
+def official_shapes(config: DsiConfig) -> dict[str, tuple[int, ...]]:
+    """Every variable that is converted -> its shape in TensorFlow.
+
+    Args:
+        config: of official mode; the full-size networks are ``dsi.config.paper("official")``.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    ours = _our_shapes(config)
+    for name, theirs in variable_names(config).items():
+        first, *rest = ours[name]
+        one = (first // len(theirs), *rest)
+        if name.endswith(".singular_vector"):
+            shape = (1, *one)
+        elif len(one) == 4:
+            shape = (one[2], one[3], one[1], one[0])
+        else:
+            shape = one[::-1]
+        shapes |= dict.fromkeys(theirs, shape)
+    return shapes
+
+
+def _our_shapes(config: DsiConfig) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):  # shapes only: nothing is allocated or drawn
+        return {name: tuple(value.shape) for name, value in Dsi(config).state_dict().items()}

@@ -1,0 +1,240 @@
+"""The authors' DSI weights in our format: renamed, turned, and every complaint at once.
+
+Their weights are TensorFlow 1 checkpoints: the full model in one, or those of the three stages of training
+(VQ-VAE, structure generator, texture generator), whose optimisers and averages lie among the weights.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from twofold.checkpoints.dsi_names import official_shapes, variable_names
+from twofold.checkpoints.format import save_weights
+from twofold.checkpoints.released import FILE_NAME
+from twofold.checkpoints.tf_bundle import TensorBundle
+from twofold.dsi.config import DsiConfig, paper
+from twofold.errors import CheckpointError
+
+PARTS = {
+    "vqvae": ("vq_encoder", "vq_decoder"),
+    "structure": ("structure_condition", "structure_pixelcnn"),
+    "texture": ("texture_generator", "texture_discriminator"),
+}
+"""Our part -> their scopes."""
+AVERAGED = ("vqvae", "structure")
+"""The parts whose running averages are the weights that the authors use and release."""
+AVERAGE = "/ExponentialMovingAverage"
+_OF_TRAINING = re.compile(
+    r"(.*/)?(Adam(_\d+)?|beta[12]_power(_\d+)?|global_step|biased|local_step"
+    rf"|(ema_cluster_size|ema_dw)({AVERAGE})?|embedding{AVERAGE})"
+)
+"""Variables that only training needs: optimiser, steps, and the averages that codebooks follow from."""
+_SHOWN = 6  # how many complaints a message quotes
+
+Array = npt.NDArray[Any]
+
+
+def convert_variables(variables: Mapping[str, Array], config: DsiConfig) -> dict[str, Tensor]:
+    """Rename and turn the variables of the official networks.
+
+    Args:
+        variables: all that ``official_shapes`` lists, in those shapes.
+        config: of official mode, of the weights' sizes and parts.
+
+    Returns:
+        The state dict of ``dsi.model.Dsi``, float32.
+    """
+    state = {}
+    for ours, theirs in variable_names(config).items():
+        parts = [_turned(name, variables[name]) for name in theirs]
+        value = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        state[ours] = torch.from_numpy(np.array(value, np.float32, order="C"))
+    return state
+
+
+def _turned(name: str, value: Array) -> Array:
+    """TensorFlow's order of axes to ours: [kh kw in out] -> [out in kh kw], [in out] -> [out in].
+
+    A transposed convolution's [kh kw out in] becomes [in out kh kw] by the same turn, as torch wants it;
+    a codebook's [d k] becomes [k d]; a singular vector's [1 out] becomes [out].
+    """
+    if value.ndim == 4:
+        return value.transpose(3, 2, 0, 1)
+    return value[0] if name.endswith("/u") else value.T
+
+
+def convert_dsi(
+    checkpoints: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    name: str = "dsi-official",
+    config: DsiConfig | None = None,
+) -> list[Path]:
+    """Convert official DSI checkpoints into a folder that ``twofold.load`` reads.
+
+    Of the VQ-VAE and the structure generator the running averages are taken where a checkpoint holds
+    them, as the authors do for their full model. Variables that only training needs are left out.
+
+    Args:
+        checkpoints: one or several (see ``TensorBundle`` for how to name one): the full model, or those of
+            the stages of training. What several hold must be equal.
+        out: folder to write, made if its parent exists; holds ``model.safetensors`` (float32), with the
+            parts that the checkpoints hold. The VQ-VAE must be one of them.
+        name: of the model, for reports.
+        config: sizes of the networks; None for the full-size ones.
+
+    Returns:
+        The files written.
+
+    Raises:
+        CheckpointError: if anything is missing, unknown, misshapen, contradictory or unreadable (one error
+            for everything), or ``out`` cannot be written; nothing is left behind then.
+        MissingExtraError: if google-crc32c is not installed.
+    """
+    config = config or paper("official")
+    paths = [checkpoints] if isinstance(checkpoints, str | os.PathLike) else list(checkpoints)
+    target = Path(os.path.realpath(out))
+    if not paths:
+        raise CheckpointError(
+            "no checkpoint is given; give the full model, or those of the stages of training"
+        )
+    if not target.parent.is_dir() or target.is_file():
+        raise CheckpointError(f"cannot make a folder {out}: give a new one in a folder that exists")
+    found = _read_all([TensorBundle(path) for path in paths], official_shapes(config))
+    config = replace(
+        config,
+        structure=config.structure if "structure" in found.parts else None,
+        texture=config.texture if "texture" in found.parts else None,
+    )
+    state = convert_variables(found.values, config)
+    about = {
+        "source": "converted from the official DSI layout",
+        "parts": sorted(found.parts),
+        "averaged": sorted(found.averaged),
+    }
+    with _folder(target):
+        path = target / FILE_NAME
+        save_weights(path, family="dsi", config=config, state=state, name=name, about=about, dtype="float32")
+    return [Path(out) / FILE_NAME]
+
+
+@dataclass
+class _Found:
+    """What checkpoints hold, and what is wrong with them."""
+
+    values: dict[str, Array] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)  # variable -> the first checkpoint with it
+    averaged: set[str] = field(default_factory=set)  # parts that running averages were taken of
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def parts(self) -> set[str]:
+        """Which of the three there are, whole or not."""
+        return {_part(name) for name in self.sources}
+
+
+def _part(name: str) -> str:
+    scope = name.split("/", 1)[0]
+    return next((part for part, scopes in PARTS.items() if scope in scopes), "")
+
+
+def _read_all(bundles: Sequence[TensorBundle], shapes: Mapping[str, tuple[int, ...]]) -> _Found:
+    """Read checkpoints and collect all that is wrong with them into one error."""
+    found = _Found()
+    for bundle in bundles:
+        _read(bundle, shapes, found)
+    missing = [name for name in shapes if name not in found.sources and _part(name) in found.parts]
+    found.complaints += [f"{name} is missing" for name in missing]
+    if "vqvae" not in found.parts:
+        found.complaints.insert(0, "there is no VQ-VAE (vq_encoder, vq_decoder), which every part needs")
+    if found.complaints:
+        count = len(found.complaints)
+        shown = "; ".join(found.complaints[:_SHOWN])
+        more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
+        raise CheckpointError(
+            f"{', '.join(bundle.prefix.name for bundle in bundles)} cannot be converted, {count} "
+            f"problem{'s' if count > 1 else ''}: {shown}{more}; "
+            "give the full model, or the stages of one training, of the official code at its own sizes"
+        )
+    return found
+
+
+def _read(bundle: TensorBundle, shapes: Mapping[str, tuple[int, ...]], found: _Found) -> None:
+    """Take in one checkpoint."""
+    file = bundle.prefix.name
+    chosen: dict[str, str] = {}
+    for stored in bundle.entries:
+        name = stored.removesuffix(AVERAGE)
+        averaged = name != stored
+        if name in shapes and (not averaged or _has_average(name)):
+            if averaged or name not in chosen:
+                chosen[name] = stored
+        elif not _OF_TRAINING.fullmatch(stored):
+            found.complaints.append(f"{file} has an unknown {stored}")
+    parts = {_part(name) for name, stored in chosen.items() if name != stored}
+    found.averaged |= parts
+    for name, stored in chosen.items():
+        if name == stored and _part(name) in parts and _has_average(name):
+            found.complaints.append(f"{file} lacks {name}{AVERAGE}, unlike others of its {_part(name)}")
+        value = _value(bundle, stored, shapes[name], found.complaints)
+        other = found.values.get(name)
+        if value is not None and other is not None and not np.array_equal(value, other):
+            found.complaints.append(f"{file} and {found.sources[name]} hold different values of {name}")
+        elif value is not None:
+            found.values[name] = value
+        found.sources.setdefault(name, file)
+
+
+def _has_average(name: str) -> bool:
+    """Whether the authors average a variable; codebooks are averages already."""
+    return _part(name) in AVERAGED and not name.endswith("/embedding")
+
+
+def _value(bundle: TensorBundle, stored: str, shape: tuple[int, ...], complaints: list[str]) -> Array | None:
+    """One variable as float32; None if something is wrong with it, which is added to ``complaints``."""
+    file, entry = bundle.prefix.name, bundle.entries[stored]
+    if entry.shape != shape:
+        complaints.append(f"{file} has {stored} as {entry.shape} instead of {shape}")
+        return None
+    try:
+        raw = bundle.read(stored)
+    except CheckpointError as error:
+        complaints.append(str(error))
+        return None
+    if raw.dtype.kind != "f":
+        complaints.append(f"{file} has {stored} as {raw.dtype} instead of numbers with fractions")
+        return None
+    with np.errstate(over="ignore"):
+        value = raw.astype(np.float32)
+    if not np.isfinite(value).all():
+        complaints.append(f"{file} has values in {stored} that are not finite")
+        return None
+    return value
+
+
+@contextmanager
+def _folder(target: Path) -> Iterator[None]:
+    """Make a folder unless it is there; take it away again if what is to lie in it fails."""
+    made = not target.exists()
+    try:
+        target.mkdir(exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot make a folder {target}: {error}; choose another place") from error
+    try:
+        yield
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                target.rmdir()
+        raise

@@ -1,0 +1,290 @@
+"""TensorFlow 1 checkpoints (``Saver``, format V2) without TensorFlow.
+
+A checkpoint ``model.ckpt`` is a table ``model.ckpt.index`` (see ``tf_table``) that says what lies where
+in ``model.ckpt.data-00000-of-00001`` and so on; ``model.ckpt.meta`` is the graph and is not needed.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.checkpoints.tf_table import MalformedError, crc32c, table_items, varint
+from twofold.errors import CheckpointError
+
+MAX_INDEX_BYTES = 1 << 25
+MAX_TENSORS = 100_000
+MAX_VALUES = 1 << 40
+_MAX_AXES = 32
+_MAX_POINTER_BYTES = 1 << 16
+_DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
+"""TensorFlow's number of a type -> numpy's name of it in a checkpoint."""
+_ENDINGS = re.compile(r"(.+)\.(index|meta|data-\d{5}-of-\d{5})")
+_POINTER = re.compile(r'^\s*model_checkpoint_path\s*:\s*"([^"\n]*)"', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class BundleEntry:
+    """Where a tensor lies.
+
+    Attributes:
+        dtype: TensorFlow's number of its type; 1 is float32.
+        shape: of the tensor.
+        shard: which data file.
+        offset: of its first byte there.
+        size: in bytes.
+        checksum: masked CRC-32C of the bytes.
+        sliced: whether it is stored in parts, as partitioned variables are.
+    """
+
+    dtype: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    checksum: int
+    sliced: bool
+
+
+class TensorBundle:
+    """A TensorFlow checkpoint, opened: the list of its tensors, and their values on demand.
+
+    Args:
+        path: ``model.ckpt``, any file of it (``model.ckpt.index``), or a folder with a ``checkpoint`` file
+            that names one or with one checkpoint only.
+
+    Attributes:
+        prefix: the checkpoint's path without ``.index``.
+        entries: where each tensor lies, by name.
+
+    Raises:
+        CheckpointError: if there is no checkpoint, or its index is damaged or of another kind.
+        MissingExtraError: if google-crc32c is not installed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.prefix = find_prefix(path)
+        self._index = Path(f"{self.prefix}.index")
+        try:
+            if self._index.stat().st_size > MAX_INDEX_BYTES:
+                raise MalformedError(f"it is larger than {MAX_INDEX_BYTES} bytes")
+            self._shards, entries = _parse_index(self._index.read_bytes())
+        except OSError as error:
+            raise CheckpointError(f"cannot read {self._index}: {error}; give another checkpoint") from error
+        except MalformedError as error:
+            raise CheckpointError(
+                f"{self._index} cannot be read as a checkpoint's index: {error}; fetch or save it again"
+            ) from error
+        self.entries: Mapping[str, BundleEntry] = entries
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the tensors."""
+        return {name: entry.shape for name, entry in self.entries.items()}
+
+    def data_file(self, shard: int) -> Path:
+        """The data file of this number."""
+        return Path(f"{self.prefix}.data-{shard:05d}-of-{self._shards:05d}")
+
+    def read(self, name: str) -> NDArray[Any]:
+        """The values of a tensor, checked against its checksum.
+
+        Returns:
+            float16, float32, float64, int32 or int64, as it was stored.
+
+        Raises:
+            CheckpointError: if there is no such tensor, it is of another type, or its bytes are not there
+                or not what was written.
+        """
+        entry = self.entries.get(name)
+        if entry is None:
+            raise CheckpointError(f"{self._index} has no tensor {name}; give another checkpoint")
+        if entry.dtype not in _DTYPES or entry.sliced:
+            kind = "in parts" if entry.sliced else f"as TensorFlow's type {entry.dtype}"
+            raise CheckpointError(f"{self._index} holds {name} {kind}; whole numeric tensors are needed")
+        dtype = np.dtype(_DTYPES[entry.dtype])
+        if math.prod(entry.shape) * dtype.itemsize != entry.size:
+            raise CheckpointError(
+                f"{self._index} gives {name} {entry.size} bytes, which {entry.shape} of {dtype.name} "
+                "do not have; fetch it again"
+            )
+        data = self._bytes(name, entry)
+        return np.frombuffer(data, dtype).reshape(entry.shape).astype(dtype.newbyteorder("="))
+
+    def _bytes(self, name: str, entry: BundleEntry) -> bytes:
+        path = self.data_file(entry.shard)
+        try:
+            with path.open("rb") as file:
+                held = os.fstat(file.fileno()).st_size
+                if entry.offset + entry.size > held:
+                    raise CheckpointError(
+                        f"{path} has {held} bytes, but {name} ends at byte {entry.offset + entry.size}; "
+                        "fetch it again"
+                    )
+                file.seek(entry.offset)
+                data = file.read(entry.size)
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot read {name} from {path} ({error.strerror}); keep all files of a checkpoint together"
+            ) from error
+        if len(data) != entry.size or crc32c(data) != entry.checksum:
+            raise CheckpointError(f"{path} is damaged: the checksum of {name} is wrong; fetch it again")
+        return data
+
+
+def find_prefix(path: str | os.PathLike[str]) -> Path:
+    """The prefix of a checkpoint, from any of the ways to name it (see ``TensorBundle``).
+
+    Raises:
+        CheckpointError: if there is none, or a folder holds several and does not say which one.
+    """
+    given = Path(path)
+    if _is_file(Path(f"{given}.index")):
+        return given
+    if _is_folder(given):
+        return _prefix_in(given)
+    match = _ENDINGS.fullmatch(given.name)
+    prefix = given.with_name(match[1]) if match else given
+    if match and _is_file(Path(f"{prefix}.index")):
+        return prefix
+    if _is_file(given) and not match:
+        raise CheckpointError(
+            f"{given} has no {given.name}.index beside it; give a TensorFlow checkpoint of format V2 "
+            "(model.ckpt.index and model.ckpt.data-00000-of-00001)"
+        )
+    raise CheckpointError(f"there is no {prefix}.index; give a TensorFlow checkpoint, such as model.ckpt")
+
+
+def _prefix_in(folder: Path) -> Path:
+    """The checkpoint that a folder's ``checkpoint`` file names, else the only one in it."""
+    try:
+        with (folder / "checkpoint").open("rb") as file:
+            text = file.read(_MAX_POINTER_BYTES).decode(errors="replace")
+    except OSError:
+        text = ""
+    if match := _POINTER.search(text):
+        # An absolute name is often of the machine that trained: the file beside it is meant.
+        for named in (folder / match[1], folder / re.split(r"[/\\]", match[1])[-1]):
+            if _is_file(Path(f"{named}.index")):
+                return named
+    try:
+        found = sorted(file for file in folder.iterdir() if file.suffix == ".index")
+    except OSError as error:
+        raise CheckpointError(f"cannot look into {folder}: {error}; give another folder") from error
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found[:4]) or "none"
+        raise CheckpointError(
+            f"{folder} holds {len(found)} .index files ({names}); name one checkpoint in it"
+        )
+    return found[0].with_suffix("")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for this disk
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _parse_index(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
+    """The number of data files, and the tensors."""
+    shards = 0
+    entries: dict[str, BundleEntry] = {}
+    for key, value in table_items(data):
+        if not key:
+            shards = _parse_header(value)
+            continue
+        try:
+            name = key.decode()
+        except UnicodeDecodeError as error:
+            raise MalformedError(f"the name {key[:40]!r} is not text") from error
+        if not name.isprintable():
+            raise MalformedError(f"the name {name[:40]!r} cannot be printed")
+        entries[name] = entry = _parse_entry(name, value)
+        if entry.shard >= shards:
+            raise MalformedError(f"{name} lies in data file {entry.shard} of {shards}")
+        if len(entries) > MAX_TENSORS:
+            raise MalformedError(f"it lists more than {MAX_TENSORS} tensors")
+    if not shards:
+        raise MalformedError("it has no header")
+    return shards, entries
+
+
+def _parse_header(message: bytes) -> int:
+    """The number of data files."""
+    fields = dict(_numbers(message))
+    if fields.get(2, 0):
+        raise MalformedError("it was written on a big-endian machine, and only little-endian ones are read")
+    shards = fields.get(1, 0)
+    if not 1 <= shards <= 99_999:
+        raise MalformedError(f"its header says {shards} data files")
+    return shards
+
+
+def _parse_entry(name: str, message: bytes) -> BundleEntry:
+    fields: dict[int, int] = {}
+    shape: list[int] = []
+    sliced = False
+    for number, value in _fields(message):
+        if isinstance(value, int):
+            fields[number] = value
+        elif number == 2:
+            shape += _parse_shape(value)
+        elif number == 7:
+            sliced = True
+    if len(shape) > _MAX_AXES or math.prod(max(side, 1) for side in shape) > MAX_VALUES:
+        shown = ", ".join(map(str, shape[:8]))
+        raise MalformedError(f"{name} has the impossible shape ({shown}{', ...' if len(shape) > 8 else ''})")
+    shard, offset, size = (fields.get(number, 0) for number in (3, 4, 5))
+    if max(offset, size) >= 1 << 62:
+        raise MalformedError(f"{name} has the impossible place {offset} and size {size}")
+    return BundleEntry(fields.get(1, 0), tuple(shape), shard, offset, size, fields.get(6, 0), sliced)
+
+
+def _parse_shape(message: bytes) -> list[int]:
+    """The sides of a tensor; a negative one becomes huge, and is refused as such."""
+    axes = [value for number, value in _fields(message) if number == 2 and isinstance(value, bytes)]
+    return [dict(_numbers(axis)).get(1, 0) for axis in axes]
+
+
+def _numbers(message: bytes) -> Iterator[tuple[int, int]]:
+    """The fields of a protobuf message that are numbers."""
+    return ((number, value) for number, value in _fields(message) if isinstance(value, int))
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a protobuf message: numbers as int, everything with a length as bytes."""
+    at = 0
+    while at < len(message):
+        tag, at = varint(message, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            value, at = varint(message, at)
+            yield number, value
+            continue
+        if wire == 2:
+            length, at = varint(message, at)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise MalformedError(f"a record has a field of the unknown kind {wire}")
+        if at + length > len(message):
+            raise MalformedError("a record is cut off")
+        chunk = message[at : at + length]
+        at += length
+        yield number, chunk if wire == 2 else int.from_bytes(chunk, "little")
