@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twofold.errors import InputError
-from twofold.masks.boxes import centre_box, random_boxes
+from twofold.masks.boxes import centre_box, random_boxes, regular_box
 
 
 def test_the_centre_box_of_256_is_128_pixels_wide_and_centred():
@@ -63,3 +63,28 @@ def test_impossible_ranges_are_refused(options):
 def test_an_image_without_pixels_is_refused():
     with pytest.raises(InputError, match="0x5"):
         centre_box(5, 0)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_regular_box_is_half_the_sides_less_a_little(seed):
+    hole = regular_box(256, 192, np.random.default_rng(seed))
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    assert hole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+    assert 128 - 32 <= len(rows) <= 128
+    assert 96 - 24 <= len(columns) <= 96
+    assert (128 - len(rows)) % 2 == 0
+
+
+def test_regular_boxes_reach_every_border_of_the_image():
+    rng = np.random.default_rng(0)
+    seen = np.zeros((32, 32), np.bool_)
+    for _ in range(600):
+        seen |= regular_box(32, 32, rng)
+    assert seen.any(axis=0).all()
+    assert seen.any(axis=1).all()
+
+
+@pytest.mark.parametrize("bad", [{"fraction": 0.0}, {"fraction": 1.5}, {"shrink": 0.25}, {"shrink": -0.1}])
+def test_a_regular_box_without_anything_left_is_refused(bad):
+    with pytest.raises(InputError, match="fraction is"):
+        regular_box(32, 32, np.random.default_rng(0), **bad)

@@ -79,5 +79,5 @@ def test_mixed_uses_only_the_kinds_it_is_given():
 
 @pytest.mark.parametrize("kinds", [(), ("free-form", "squares")])
 def test_unknown_kinds_are_refused_with_the_known_ones(kinds):
-    with pytest.raises(InputError, match="choose from centre, boxes, free-form, irregular"):
+    with pytest.raises(InputError, match="choose from centre, regular, boxes, free-form, irregular"):
         mixed(64, 64, np.random.default_rng(0), kinds)

@@ -32,3 +32,12 @@ def test_average_copies_buffers_and_leaves_the_network_alone():
 def test_impossible_decay_is_refused(decay):
     with pytest.raises(ValueError, match="decay"):
         WeightAverage(nn.Linear(1, 1), decay)
+
+
+def test_without_a_ramp_the_average_has_its_full_memory_from_the_first_step():
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, 4.0)
+    average = WeightAverage(network, 0.75, ramp=False)
+    nn.init.constant_(network.weight, 8.0)
+    average.update(network, 0)
+    assert float(average.network.weight) == pytest.approx(0.75 * 4 + 0.25 * 8)

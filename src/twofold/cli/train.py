@@ -3,46 +3,76 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+NETWORKS = ("medfe", "dsi-vqvae", "dsi-structure", "dsi-texture")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; see ``twofold train medfe --help`` for its options."""
     early = argparse.ArgumentParser(prog="twofold train", add_help=False, allow_abbrev=False)
-    early.add_argument("network", nargs="?", choices=["medfe"])
+    early.add_argument("network", nargs="?", choices=NETWORKS)
     early.add_argument("--preset", default="small", choices=["small", "paper", "tiny"])
     early.add_argument("--mode", default="paper", choices=["paper", "official"])
     early.add_argument("--data", type=Path)
     early.add_argument("--out", type=Path)
     known, rest = early.parse_known_args(arguments)
     wants_help = "-h" in rest or "--help" in rest
-    if not wants_help and (known.network is None or known.data is None or known.out is None):
-        early.error("give a network, --data FOLDER and --out FOLDER; --help lists all options")
-    return _train_medfe(known, rest)
+    if known.network is None or not (wants_help or (known.data and known.out)):
+        names = ", ".join(NETWORKS)
+        early.error(f"give a network ({names}), --data FOLDER and --out FOLDER; --help lists all options")
+    return _train(known, rest)
 
 
-def _train_medfe(known: argparse.Namespace, rest: Sequence[str]) -> int:
+def _train(known: argparse.Namespace, rest: Sequence[str]) -> int:
     """Let the preset set every default, and every field be an option of its own."""
     import tyro
 
     from twofold.data.pairs import DataConfig
     from twofold.train.loop import LoopConfig
-    from twofold.train.medfe import RECIPES
-    from twofold.train.run import MedfeRun, train_medfe
 
-    default = MedfeRun(
+    run_class, recipes, job, what, average = _network(known.network)
+    default = run_class(
         data=DataConfig(known.data or Path("FOLDER")),
-        loop=LoopConfig(known.out or Path("FOLDER")),
-        recipe=RECIPES[known.preset](known.mode),
+        loop=LoopConfig(known.out or Path("FOLDER"), average=average[known.preset]),
+        recipe=recipes[known.preset](known.mode),
     )
     run = tyro.cli(
-        MedfeRun,
+        run_class,
         default=default,
         args=list(rest),
-        prog="twofold train medfe --data FOLDER --out FOLDER",
-        description="Train MEDFE. --preset (small, paper, tiny) and --mode (paper, official) set defaults.",
+        prog=f"twofold train {known.network} --data FOLDER --out FOLDER",
+        description=f"Train {what}. --preset (small, paper, tiny) and --mode (paper, official) set defaults.",
     )
-    weights = train_medfe(run)
-    print(f"wrote {weights}")
+    print(f"wrote {job(run)}")
     return 0
+
+
+def _network(name: str) -> tuple[type[Any], dict[str, Any], Callable[[Any], Path], str, dict[str, float]]:
+    """What a run is made of, its recipes by preset, the job, its subject, and each preset's average."""
+    own = {"small": 0.999, "tiny": 0.999}
+    if name == "medfe":
+        from twofold.train.medfe import RECIPES
+        from twofold.train.run import MedfeRun, train_medfe
+
+        return MedfeRun, RECIPES, train_medfe, "MEDFE", own | {"paper": 0.999}
+
+    from twofold.train import run_dsi
+
+    if name == "dsi-vqvae":
+        from twofold.train.dsi_vqvae import VQVAE_RECIPES
+
+        what, paper = "DSI's first stage, the hierarchical VQ-VAE", own | {"paper": 0.9997}
+        return run_dsi.VqvaeRun, VQVAE_RECIPES, run_dsi.train_dsi_vqvae, what, paper
+    if name == "dsi-structure":
+        from twofold.train.dsi_structure import STRUCTURE_RECIPES
+
+        what, paper = "DSI's second stage, the structure generator", own | {"paper": 0.9997}
+        return run_dsi.StructureRun, STRUCTURE_RECIPES, run_dsi.train_dsi_structure, what, paper
+    from twofold.train.dsi_texture import TEXTURE_RECIPES
+
+    # The official texture networks are used as they are, without an average.
+    what, paper = "DSI's third stage, the texture generator", own | {"paper": 0.0}
+    return run_dsi.TextureRun, TEXTURE_RECIPES, run_dsi.train_dsi_texture, what, paper

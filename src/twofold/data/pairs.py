@@ -44,6 +44,8 @@ class DataConfig:
         zoom: the photograph is scaled so that its shorter side is this many times ``size``, from and
             to, before the crop is cut. Photographs are never enlarged beyond 1.
         structures: folder that caches the structure targets; None trains without them.
+        views: cut so many fixed crops from each photograph, in turn by epoch, so that what is computed of
+            a crop can be kept; 0 cuts a fresh crop each time. Holes are always fresh.
     """
 
     folder: Path
@@ -55,9 +57,12 @@ class DataConfig:
     flip: bool = True
     zoom: tuple[float, float] = (1.0, 1.125)
     structures: Path | None = None
+    views: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work, before the first photograph is read."""
+        if self.views < 0:
+            raise InputError(f"views is {self.views}; give 1 or more, or 0 for fresh crops")
         if self.size < 8:
             raise InputError(f"size is {self.size}; crops need at least 8 pixels a side")
         unknown = [kind for kind in self.masks if kind not in MASK_KINDS]
@@ -86,6 +91,7 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
     * ``hole``: [1 h w], 1 = missing, else 0.
     * ``structure``: [3 h w] in [-1, 1], the smoothed crop; only with ``config.structures``.
     * ``index``: int64 scalar, the position of the photograph in ``photos.paths``.
+    * ``view``: int64 scalar, the number of the crop among all fixed crops; only with ``config.views``.
     """
 
     def __init__(self, config: DataConfig, *, seed: int = 0, on_broken: BrokenReport = warn_broken) -> None:
@@ -123,14 +129,19 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
             raise IndexError(f"draw {index} does not exist; the first is 0")
         rng = np.random.default_rng([self.seed, 1, index])
         position, photo = self._photo(index)
-        window = random_window(photo.shape[0], photo.shape[1], self.config.size, rng, zoom=self.config.zoom)
-        flip = self.config.flip and rng.random() < 0.5
+        view = position * self.config.views + (index // len(self.photos)) % max(1, self.config.views)
+        crop_rng = np.random.default_rng([self.seed, 2, view]) if self.config.views else rng
+        size, zoom = self.config.size, self.config.zoom
+        window = random_window(photo.shape[0], photo.shape[1], size, crop_rng, zoom=zoom)
+        flip = self.config.flip and crop_rng.random() < 0.5
         hole = self._hole(rng)
         example = {
             "image": _to_tensor(photo, window, self.config.size, flip),
             "hole": hole_to_tensor(hole)[0],
             "index": torch.tensor(position),
         }
+        if self.config.views:
+            example["view"] = torch.tensor(view)
         if self.structures is not None:
             smooth = self.structures.smoothed(photo)
             example["structure"] = _to_tensor(smooth, window, self.config.size, flip)

@@ -71,6 +71,44 @@ def random_boxes(
     return hole
 
 
+def regular_box(
+    height: int, width: int, rng: np.random.Generator, *, fraction: float = 0.5, shrink: float = 0.0625
+) -> npt.NDArray[np.bool_]:
+    """One box of about half the image's sides, anywhere in it: the random regular mask of the DSI paper.
+
+    At 256x256 the defaults draw a 128x128 box and take 0 to 16 pixels off each of its sides, the same on
+    opposite ones (the authors' ``max_delta`` of 32 for their models of random masks).
+
+    Args:
+        height: rows of the image, in pixels.
+        width: columns of the image, in pixels.
+        rng: the only source of randomness.
+        fraction: sides of the box before shrinking, as a fraction of the image's.
+        shrink: most that is taken off a side, as a fraction of the image's side.
+
+    Returns:
+        A hole [h w], True = missing.
+
+    Raises:
+        InputError: if nothing could be left of the box, or the image is empty.
+    """
+    check_size(height, width)
+    if not 0 < fraction <= 1 or not 0 <= 2 * shrink < fraction:
+        raise InputError(
+            f"fraction is {fraction} and shrink {shrink}; give a fraction within (0, 1] and a shrink "
+            "of less than half of it"
+        )
+    hole = np.zeros((height, width), dtype=np.bool_)
+    slices = []
+    for length in (height, width):
+        side = max(1, round(length * fraction))
+        start = int(rng.integers(0, length - side + 1))
+        less = min(int(rng.integers(0, int(length * shrink) + 1)), (side - 1) // 2)
+        slices.append(slice(start + less, start + side - less))
+    hole[slices[0], slices[1]] = True
+    return hole
+
+
 def check_size(height: int, width: int) -> None:
     """Refuse an image without pixels.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.errors import InputError
-from twofold.masks.boxes import centre_box, check_size, random_boxes
+from twofold.masks.boxes import centre_box, check_size, random_boxes, regular_box
 from twofold.masks.irregular import irregular
 from twofold.masks.strokes import free_form
 
@@ -36,6 +36,7 @@ def _centre(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np
 
 MASK_KINDS: dict[str, MaskGenerator] = {
     "centre": _centre,
+    "regular": regular_box,
     "boxes": random_boxes,
     "free-form": free_form,
     "irregular": irregular,
@@ -86,7 +87,8 @@ def mixed(
         height: rows of the image, in pixels.
         width: columns of the image, in pixels.
         rng: the only source of randomness.
-        kinds: names out of ``MASK_KINDS``. ``centre`` always has its own ratio of a quarter.
+        kinds: names out of ``MASK_KINDS``. ``centre`` and ``regular`` always have their own ratio
+            of about a quarter.
         ratio: smallest and largest part of the image that is missing.
 
     Returns:
@@ -100,8 +102,8 @@ def mixed(
         seen = f"unknown mask kind {unknown[0]!r}" if unknown else "no mask kind was given"
         raise InputError(f"{seen}; choose from {', '.join(MASK_KINDS)}")
     kind = kinds[int(rng.integers(len(kinds)))]
-    if kind == "centre":
-        return centre_box(height, width)
+    if kind in ("centre", "regular"):
+        return MASK_KINDS[kind](height, width, rng)
     # Narrow slices of equal width, one of them at random: even over the whole range, whatever the
     # generator likes best.
     low, high = ratio

@@ -17,23 +17,25 @@ class WeightAverage:
     """An exponential moving average of a network's weights.
 
     The first steps use a shorter memory, (1 + step) / (10 + step), so that the average leaves the
-    initial weights behind quickly.
+    initial weights behind quickly; without ``ramp`` they do not.
 
     Args:
         network: the network to follow; it is copied, never changed.
         decay: weight of the past in each step, in [0, 1); 0 follows without memory.
+        ramp: begin with a shorter memory.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: nn.Module, decay: float, *, ramp: bool = True) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay of the weight average must lie in [0, 1), got {decay}")
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
         self.decay = decay
+        self.ramp = ramp
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
         """Move the average towards ``network`` after the step numbered ``step`` (from 0)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.ramp else self.decay
         ours: list[Tensor] = list(self.network.parameters())
         theirs: list[Tensor] = [parameter.detach() for parameter in network.parameters()]
         torch._foreach_lerp_(ours, theirs, 1 - decay)

@@ -43,6 +43,8 @@ class LoopConfig:
     """Everything random follows from it and the step."""
     average: float = 0.999
     """Memory of the weight average, in [0, 1)."""
+    average_ramp: bool = True
+    """Begin the average with a shorter memory; the official DSI code does not."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """bf16 computes in bfloat16 where it is safe and keeps float32 weights."""
     accelerator: str = "auto"
@@ -119,7 +121,7 @@ def train(
         TrainingError: if a loss is no longer a finite number; the last checkpoint stays.
         CheckpointError: if the run cannot be resumed, or ``out`` already holds another.
     """
-    average = WeightAverage(recipe.networks[recipe.averaged], config.average)
+    average = WeightAverage(recipe.networks[recipe.averaged], config.average, ramp=config.average_ramp)
     # What the numbers of a run depend on; the rest may change when it is resumed.
     per_step = config.batch_size * fabric.world_size
     run = {
@@ -129,6 +131,8 @@ def train(
         "average": config.average,
         "precision": config.precision,
     }
+    if not config.average_ramp:
+        run["average ramp"] = False
     first = _start(recipe, average, config, run)
     board = Board(config.out, enabled=fabric.is_global_zero)
     stopwatch = time.monotonic()
@@ -141,6 +145,10 @@ def train(
             average.update(recipe.networks[recipe.averaged], step)
             done = step + 1
             stop = done == config.steps or _time_is_up(stopwatch, config.minutes, fabric)
+            saves = done % config.save_every == 0 or stop
+            if saves:
+                # A checkpoint must never hold what a broken loss has left behind.
+                _finite({name: float(value) for name, value in losses.items()}, step)
             if done % config.log_every == 0 or stop:
                 figures = _finite({name: float(value) for name, value in losses.items()}, step)
                 progress.show(done, figures)
@@ -154,7 +162,7 @@ def train(
                 progress.note(done, validation.figures)
                 board.figures(done, "validation", validation.figures)
                 board.pictures(done, validation.pictures)
-            if fabric.is_global_zero and (done % config.save_every == 0 or stop):
+            if fabric.is_global_zero and saves:
                 save_checkpoint(config.out, recipe, average, done, run)
                 _release(recipe, average, config.out, done)
             if stop:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from twofold.checkpoints.format import as_json
 from twofold.errors import CheckpointError
 from twofold.features.lpips import LPIPSHeads
 from twofold.features.vgg import VGG16, pretrained_vgg16
@@ -178,11 +179,11 @@ class MedfeRecipe:
 
     def describe(self) -> dict[str, Any]:
         """The configuration as JSON values."""
-        return {"recipe": "medfe", **_as_json(dataclasses.asdict(self.config))}
+        return {"recipe": "medfe", **as_json(dataclasses.asdict(self.config))}
 
     def release(self, network: nn.Module) -> tuple[str, dict[str, Any]]:
         """Family and network configuration of the published weights."""
-        return "medfe", _as_json(dataclasses.asdict(self.config.network))
+        return "medfe", as_json(dataclasses.asdict(self.config.network))
 
     def step(self, batch: Mapping[str, Tensor], context: StepContext) -> dict[str, Tensor]:
         """One update of the discriminators, then one of the network [MEDFE Sec. 3.4]."""
@@ -308,12 +309,3 @@ def _begin_with(network: nn.Module, start: Mapping[str, Tensor]) -> list[str]:
         )
     network.load_state_dict(dict(start), strict=False)
     return [name for name in ours if name not in start]
-
-
-def _as_json(value: Any) -> Any:
-    """Tuples become lists, so that what was written and what is read back compare equal."""
-    if isinstance(value, dict):
-        return {key: _as_json(entry) for key, entry in value.items()}
-    if isinstance(value, tuple | list):
-        return [_as_json(entry) for entry in value]
-    return value

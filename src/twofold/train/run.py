@@ -15,11 +15,11 @@ from twofold.data.loader import training_batches
 from twofold.data.pairs import DataConfig, TrainingPairs, ValidationPairs
 from twofold.data.structures import prepare
 from twofold.errors import CheckpointError
-from twofold.features.lpips import pretrained_lpips
 from twofold.network import FillingNetwork
 from twofold.train.loop import LoopConfig, launch_fabric, train
+from twofold.train.lpips import lpips_if_at_hand
 from twofold.train.medfe import MedfeRecipe, MedfeRecipeConfig
-from twofold.train.validate import Distance, Validation, validate
+from twofold.train.validate import Validation, validate
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def train_medfe(run: MedfeRun) -> Path:
             run.validation, size=run.recipe.network.native_size, limit=run.validation_photos
         )
         chosen = [examples[index] for index in range(len(examples))]
-        distance = _lpips(fabric.device)
+        distance = lpips_if_at_hand(fabric.device)
 
         def validator(network: nn.Module) -> Validation:
             assert isinstance(network, FillingNetwork)  # MEDFE is one
@@ -104,11 +104,3 @@ def _starting_state(name: str) -> dict[str, torch.Tensor]:
             f"{name} holds weights of {weights.family}, not of medfe; give weights of medfe"
         )
     return weights.state
-
-
-def _lpips(device: torch.device) -> Distance | None:
-    """LPIPS where its weights can be had; validation then shows it beside PSNR."""
-    try:
-        return pretrained_lpips("alex").to(device)
-    except CheckpointError:
-        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-Schedule = Literal["constant", "linear", "cosine"]
+Schedule = Literal["constant", "linear", "cosine", "power"]
 
 
 def learning_rate_factor(step: int, steps: int, *, kind: Schedule, warmup: int) -> float:
@@ -15,9 +15,14 @@ def learning_rate_factor(step: int, steps: int, *, kind: Schedule, warmup: int) 
         step: from 0.
         steps: length of the run.
         kind: ``constant``; ``linear``: constant for a third, then down to zero in a line, as the
-            official MEDFE code does with 20 of 60 epochs; ``cosine``: half a cosine down to 2 %.
+            official MEDFE code does with 20 of 60 epochs; ``cosine``: half a cosine down to 2 %;
+            ``power``: from the end of the rise on falling with the step to the power of -0.35, as the
+            official DSI code does for the structure generator.
         warmup: steps of a linear rise at the start.
     """
+    if kind == "power":
+        share = (step + 1) / max(1, warmup)
+        return min(share, share**-0.35)
     rise = min(1.0, (step + 1) / (warmup + 1))
     progress = min(1.0, step / max(1, steps))
     if kind == "cosine":

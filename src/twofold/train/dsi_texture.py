@@ -1,0 +1,253 @@
+"""The recipe for DSI's third stage: paint a structure [DSI Sec. 3.3]."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from twofold.checkpoints.format import as_json
+from twofold.dsi import objective
+from twofold.dsi.config import PRESETS, DsiConfig, Mode
+from twofold.dsi.discriminator import Discriminator
+from twofold.dsi.model import Dsi
+from twofold.dsi.texture import TextureGenerator
+from twofold.dsi.vqvae import Encoding
+from twofold.features.lpips import LPIPSHeads
+from twofold.features.vgg import VGG16, pretrained_vgg16
+from twofold.train.crops import crop, hole_corners
+from twofold.train.descent import descend
+from twofold.train.dsi_parts import build_with
+from twofold.train.recipe import StepContext
+from twofold.train.schedule import Schedule, learning_rate_factor
+
+
+@dataclass(frozen=True)
+class TextureLossWeights:
+    """How much each term counts; the defaults are the paper's. A term with weight 0 is not computed."""
+
+    picture: float = 1.0
+    """Mean absolute difference of the picture."""
+    hole: float = 1.0
+    """Factor on missing pixels within it."""
+    adversarial: float = 1.0
+    """Hinge."""
+    structure: float = 0.1
+    """Structural feature loss."""
+    texture: float = 0.1
+    """Textural feature loss."""
+    lpips: float = 0.0
+    """Own addition: LPIPS (VGG) of the composited fill."""
+
+
+@dataclass(frozen=True)
+class TextureRecipeConfig:
+    """Networks, losses and optimiser of a texture generator's training; the defaults are the paper's."""
+
+    network: DsiConfig = field(default_factory=DsiConfig)
+    """Sizes; the VQ-VAE is given and stays as it is, texture generator and discriminator are trained."""
+    weights: TextureLossWeights = TextureLossWeights()
+    """Weights of the losses."""
+    adversarial_from: int = 0
+    """Step at which the discriminator joins."""
+    feature_crop: int = 0
+    """Side of the crop around the hole that LPIPS looks at; 0: the whole picture."""
+    learning_rate: float = 1e-4
+    """Peak learning rate of Adam, for both networks."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's memories."""
+    schedule: Schedule = "constant"
+    """Course of the learning rate."""
+    warmup: int = 0
+    """Steps of linear rise."""
+    clip: float = 0.0
+    """Largest norm of the generator's gradient; 0 leaves it alone."""
+
+
+def _paper(mode: Mode = "paper") -> TextureRecipeConfig:
+    """The paper's training at full size."""
+    return TextureRecipeConfig(PRESETS["paper"](mode))
+
+
+def _small(mode: Mode = "paper") -> TextureRecipeConfig:
+    """The training of the bundled weights: LPIPS added, losses where the hole is, a late discriminator."""
+    return TextureRecipeConfig(
+        PRESETS["small"](mode),
+        weights=TextureLossWeights(hole=6.0, adversarial=0.02, structure=0.03, texture=0.03, lpips=2.0),
+        adversarial_from=1000,
+        feature_crop=96,
+        learning_rate=5e-4,
+        betas=(0.9, 0.99),
+        schedule="cosine",
+        warmup=100,
+        clip=1.0,
+    )
+
+
+def _tiny(mode: Mode = "paper") -> TextureRecipeConfig:
+    """Every part of the training at a size for tests; no VGG-16."""
+    return TextureRecipeConfig(PRESETS["tiny"](mode))
+
+
+TEXTURE_RECIPES = {"paper": _paper, "small": _small, "tiny": _tiny}
+
+
+class TextureRecipe:
+    """The texture generator, its judge, and one adversarial step over them [DSI Sec. 3.3].
+
+    Args:
+        config: sizes, losses and optimiser.
+        device: where to train.
+        start: weights of ``Dsi``: the VQ-VAE's, which are needed, and those of this stage, if any.
+        seed: of the initial weights.
+        vgg: VGG-16 weights file; not touched when LPIPS is not asked for.
+        feature_dtype: precision of VGG-16's weights.
+
+    Raises:
+        CheckpointError: if ``start`` lacks the VQ-VAE or does not fit, or VGG-16 cannot be had.
+    """
+
+    averaged = "dsi"
+
+    def __init__(
+        self,
+        config: TextureRecipeConfig,
+        device: torch.device,
+        start: Mapping[str, Tensor],
+        *,
+        seed: int = 0,
+        vgg: Path | None = None,
+        feature_dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.config = config
+        self.network_config = dataclasses.replace(config.network, structure=None)
+        trained = ("texture", "discriminator")
+        self.dsi: Dsi = build_with(self.network_config, start, seed=seed, trained=trained)
+        assert self.dsi.texture is not None  # the configuration has both
+        assert self.dsi.discriminator is not None
+        self.generator: TextureGenerator = self.dsi.texture
+        self.discriminator: Discriminator = self.dsi.discriminator
+        layout = torch.channels_last
+        self.dsi.to(device, memory_format=layout)  # type: ignore[call-overload]  # torch's stubs lack it
+        self.vgg: VGG16 | None = None
+        self.lpips: LPIPSHeads | None = None
+        if config.weights.lpips:
+            self.vgg = pretrained_vgg16(vgg).to(device, feature_dtype)
+            self.vgg.to(memory_format=layout)  # type: ignore[call-overload]
+            self.lpips = LPIPSHeads("vgg").to(device)
+        self.networks: dict[str, nn.Module] = {"dsi": self.dsi}
+        self.optimisers: dict[str, Optimizer] = {"texture": self._adam(self.generator)}
+        if config.weights.adversarial:
+            self.optimisers["discriminator"] = self._adam(self.discriminator)
+
+    def _adam(self, network: nn.Module) -> Optimizer:
+        return Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
+
+    def describe(self) -> dict[str, Any]:
+        """The configuration as JSON values."""
+        return {"recipe": "dsi-texture", **as_json(dataclasses.asdict(self.config))}
+
+    def release(self, network: nn.Module) -> tuple[str, dict[str, Any]]:
+        """Family and network configuration of the published weights."""
+        return "dsi", as_json(dataclasses.asdict(self.network_config))
+
+    def step(self, batch: Mapping[str, Tensor], context: StepContext) -> dict[str, Tensor]:
+        """One update of the texture generator, then one of the discriminator [DSI Sec. 3.3]."""
+        config, image, hole = self.config, batch["image"], batch["hole"]
+        factor = learning_rate_factor(context.step, context.steps, kind=config.schedule, warmup=config.warmup)
+        rate = config.learning_rate * factor
+        with torch.no_grad():
+            truth: Encoding = self.dsi.vqvae.encode(image)
+        with context.fabric.autocast():
+            answer = self.generator(image * (1 - hole), hole, truth.structure.vectors)
+        answer = answer.float()
+        composited = torch.where(hole > 0, answer, image)
+        terms = self._terms(answer, composited, truth, batch, context)
+        adversarial = bool(config.weights.adversarial) and context.step >= config.adversarial_from
+        if adversarial:
+            # Frozen for the moment: its own gradients would be work for nothing.
+            self.discriminator.train().requires_grad_(False)
+            with context.fabric.autocast():
+                terms["adversarial"] = objective.generator_loss(self.discriminator(composited, hole))
+            self.discriminator.requires_grad_(True)
+        total = torch.stack([getattr(config.weights, name) * term for name, term in terms.items()]).sum()
+        descend(
+            self.generator.parameters(),
+            self.optimisers["texture"],
+            total,
+            context,
+            name="texture",
+            learning_rate=rate,
+            clip=config.clip,
+        )
+        figures = {name: term.detach() for name, term in terms.items()}
+        if adversarial:
+            figures["discriminator"] = self._judge_step(image, composited.detach(), hole, rate, context)
+        return figures | {"total": total.detach()}
+
+    def _terms(
+        self,
+        answer: Tensor,
+        composited: Tensor,
+        truth: Encoding,
+        batch: Mapping[str, Tensor],
+        context: StepContext,
+    ) -> dict[str, Tensor]:
+        """The generator's losses without the adversarial one, unweighted, by their name in the weights."""
+        weights, image, hole = self.config.weights, batch["image"], batch["hole"]
+        terms = {"picture": objective.picture_loss(answer, image, hole, hole_weight=weights.hole)}
+        if weights.structure or weights.texture:
+            with context.fabric.autocast():
+                seen = self.dsi.vqvae.encode(composited)
+            vqvae = self.dsi.vqvae
+            terms["structure"] = objective.feature_loss(
+                vqvae.structure_codebook, seen.structure.features, truth.structure.codes
+            )
+            terms["texture"] = objective.feature_loss(
+                vqvae.texture_codebook, seen.texture.features, truth.texture.codes
+            )
+        if self.vgg is not None and self.lpips is not None:
+            terms["lpips"] = self._lpips(composited, image, hole, context)
+        return terms
+
+    def _lpips(self, composited: Tensor, image: Tensor, hole: Tensor, context: StepContext) -> Tensor:
+        """LPIPS of the fill, on a crop around the hole if so configured."""
+        assert self.vgg is not None  # only called where it is wanted
+        assert self.lpips is not None
+        size = self.config.feature_crop
+        if 0 < size < min(image.shape[-2:]):
+            rank, count = context.fabric.global_rank, len(image)
+            first = (context.step * context.fabric.world_size + rank) * count
+            corners = hole_corners(hole, size, [context.seed + first + slot for slot in range(count)])
+            composited, image = crop(composited, corners, size), crop(image, corners, size)
+        with context.fabric.autocast():
+            ours = self.vgg(composited)
+            with torch.no_grad():
+                theirs = self.vgg(image)
+        ours = {name: value.float() for name, value in ours.items()}
+        theirs = {name: value.float() for name, value in theirs.items()}
+        return self.lpips(ours, theirs).mean()
+
+    def _judge_step(
+        self, image: Tensor, composited: Tensor, hole: Tensor, rate: float, context: StepContext
+    ) -> Tensor:
+        """Photographs and fills in one pass of the judge, as in the official code."""
+        with context.fabric.autocast():
+            scores = self.discriminator(torch.cat([image, composited]), torch.cat([hole, hole]))
+        real, fake = scores.float().chunk(2)
+        loss = objective.discriminator_loss(real, fake)
+        descend(
+            self.discriminator.parameters(),
+            self.optimisers["discriminator"],
+            loss,
+            context,
+            name="discriminator",
+            learning_rate=rate,
+        )
+        return loss.detach()
