@@ -13,7 +13,7 @@ from PIL import Image
 from twofold.engine.classical import CLASSICAL, Classical
 from twofold.errors import InputError
 from twofold.evaluate import compare
-from twofold.evaluate.compare import evaluate, fidelity_metrics, measure
+from twofold.evaluate.compare import evaluate, measure
 from twofold.evaluate.protocol import Case, Protocol
 from twofold.features.alexnet import AlexNet
 from twofold.features.lpips import LPIPS
@@ -33,6 +33,17 @@ class Painter:
     def fill(self, image, mask, *, samples=1, seed=0) -> Result:
         self.seen.append((image, mask, seed))
         return Result([Sample(np.full_like(image, self.grey))], self.name, seed)
+
+
+class Sampler(Painter):
+    """Answers with another grey for each sample."""
+
+    diverse = True
+
+    def fill(self, image, mask, *, samples=1, seed=0) -> Result:
+        self.seen.append((image, mask, samples))
+        answers = [Sample(np.full_like(image, self.grey + 20 * i), index=i) for i in range(samples)]
+        return Result(answers, self.name, seed)
 
 
 class Counting(Classical):
@@ -84,7 +95,7 @@ def test_answers_are_composited_before_they_are_measured(folder):
 
 def test_lpips_is_the_distance_of_composite_and_truth(folder, random_lpips):
     case = PROTOCOL.cases(folder)[1]
-    row = measure(Painter(grey=0), case, fidelity_metrics(random_lpips))
+    row = measure(Painter(grey=0), case, random_lpips)
 
     def tensor(pixels: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32)) / 127.5 - 1
@@ -98,8 +109,51 @@ def test_a_perfect_answer_has_infinite_psnr_and_no_distance(random_lpips):
     image = np.full((32, 32, 3), 128, np.uint8)
     hole = np.zeros((32, 32), np.bool_)
     hole[4:9, 4:9] = True
-    row = measure(Painter(), Case("a.png", image, hole, (0.01, 0.1)), fidelity_metrics(random_lpips))
+    row = measure(Painter(), Case("a.png", image, hole, (0.01, 0.1)), random_lpips)
     assert row.scores == {"psnr": math.inf, "lpips": 0.0}
+
+
+def test_only_diverse_models_are_asked_for_several_answers(folder, monkeypatch):
+    asked = []
+    plain = Painter("plain")
+    fill = plain.fill
+    monkeypatch.setattr(
+        plain, "fill", lambda *a, samples=1, **kw: asked.append(samples) or fill(*a, samples=samples, **kw)
+    )
+    sampler = Sampler("sampler")
+    report = evaluate(folder, [sampler, plain], protocol=Protocol(size=32, limit=2, samples=3))
+    assert [samples for *_, samples in sampler.seen] == [3, 3]
+    assert asked == [1, 1]
+    assert report.samples == 3
+    assert [row.scores["diversity"] > 0 for row in report.rows] == [True, True, False, False]
+    for row in report.rows[2:]:
+        assert row.scores["best psnr"] == row.scores["psnr"]
+        assert row.scores["best lpips"] == row.scores["lpips"]
+
+
+def test_several_answers_are_scored_as_each_alone_would_be(folder, random_lpips):
+    case = PROTOCOL.cases(folder)[1]
+    alone = [measure(Painter(grey=100 + 20 * i), case, random_lpips).scores for i in range(3)]
+    scores = measure(Sampler(grey=100), case, random_lpips, samples=3).scores
+    assert list(scores) == ["psnr", "lpips", "best psnr", "best lpips", "diversity"]
+    assert scores["psnr"] == pytest.approx(np.mean([one["psnr"] for one in alone]))
+    assert scores["lpips"] == pytest.approx(np.mean([one["lpips"] for one in alone]))
+    assert scores["best psnr"] == max(one["psnr"] for one in alone)
+    assert scores["best lpips"] == min(one["lpips"] for one in alone)
+
+
+def test_diverse_models_give_their_first_answer_when_one_is_asked_for(folder):
+    sampler, painter = Sampler("a"), Painter("b")
+    report = evaluate(folder, [sampler, painter], protocol=Protocol(size=32, limit=1))
+    assert report.rows[0].scores == report.rows[1].scores
+    assert list(report.rows[0].scores) == ["psnr", "lpips"]
+
+
+def test_cached_answers_serve_evaluations_of_several_samples(folder, tmp_path):
+    evaluate(folder, [Counting()], protocol=PROTOCOL, cache=tmp_path)
+    report = evaluate(folder, [Counting()], protocol=Protocol(size=32, samples=4), cache=tmp_path)
+    assert Counting.asked == 5
+    assert {row.scores["diversity"] for row in report.rows} == {0.0}
 
 
 def test_models_keep_their_order_and_the_protocol_gives_the_seed(folder):

@@ -84,6 +84,36 @@ def test_tag_tells_protocols_apart_but_not_their_limits():
     assert Protocol(limit=5).tag == Protocol().tag
 
 
+def test_tags_of_one_free_form_answer_have_not_changed_and_others_say_what_differs():
+    assert Protocol().tag == "centre-256/free-form-10-50/seed-0/v1"
+    assert Protocol(samples=6).tag == "centre-256/free-form-10-50/seed-0/v1/samples-6"
+    assert Protocol(masks="centre", seed=2).tag == "centre-256/centre-box/seed-2/v1"
+
+
+def test_centre_box_of_half_the_side_is_in_each_crop_and_counted_as_centre(folder):
+    expected = np.zeros((64, 64), np.bool_)
+    expected[16:48, 16:48] = True
+    cases = Protocol(size=64, masks="centre").cases(folder)
+    for case, other in zip(cases, PROTOCOL.cases(folder), strict=True):
+        assert np.array_equal(case.hole, expected)
+        assert case.bucket == "centre"
+        assert np.array_equal(case.image, other.image)
+        assert case.photo == other.photo
+
+
+def test_samples_do_not_change_the_cases(folder):
+    keys = [case.key for case in Protocol(size=64, samples=4).cases(folder)]
+    assert keys == [case.key for case in PROTOCOL.cases(folder)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"samples": 0}, "samples is 0"), ({"masks": "stars"}, "masks is 'stars'")]
+)
+def test_samples_and_masks_that_cannot_work_are_refused_at_once(options, message):
+    with pytest.raises(InputError, match=message):
+        Protocol(**options)
+
+
 @pytest.mark.parametrize("options", [{"size": 16}, {"seed": -1}, {"limit": 0}])
 def test_values_that_cannot_work_are_refused_at_once(options):
     with pytest.raises(InputError, match="give a size of 32 or more"):

@@ -48,6 +48,78 @@ def test_table_has_a_line_per_model_and_a_column_per_bucket():
     assert "numpy: 2.0" in REPORT.markdown()
 
 
+def sampled(model: str, photo: str, bucket, best: float, diversity: float) -> Row:
+    scores = {"psnr": 20.0, "lpips": 0.2, "best psnr": best, "best lpips": 0.1, "diversity": diversity}
+    return Row(model, photo, f"key of {photo}", bucket, scores, 0.5)
+
+
+SEVERAL = Report(
+    "p/samples-6",
+    (
+        sampled("dsi", "a.png", HIGH, 24.0, 0.25),
+        sampled("dsi", "b.png", LOW, 22.0, 0.05),
+        sampled("medfe", "a.png", HIGH, 20.0, 0.0),
+        sampled("medfe", "b.png", LOW, 20.0, 0.0),
+    ),
+    {},
+    samples=6,
+)
+
+
+def tables(report: Report) -> list[list[list[str]]]:
+    """Cells of each table."""
+    found = []
+    for block in report.markdown().split("\n\n"):
+        if block.startswith("|"):
+            lines = block.strip().splitlines()
+            found.append([[cell.strip() for cell in line.strip("|").split("|")] for line in lines])
+    return found
+
+
+def test_several_answers_have_a_second_table_of_the_best_and_of_diversity():
+    first, second = tables(SEVERAL)
+    assert first[0] == ["hole", "10-20 %", "20-30 %", "all", "s per picture"]
+    assert first[3] == ["dsi", "20.00 / 0.200", "20.00 / 0.200", "20.00 / 0.200", "0.50"]
+    assert second[0] == ["best of 6", "10-20 %", "20-30 %", "all"]
+    assert second[2] == ["dsi", "22.00 / 0.100 / 0.050", "24.00 / 0.100 / 0.250", "23.00 / 0.100 / 0.150"]
+    assert second[3] == ["medfe", *["20.00 / 0.100 / 0.000"] * 3]
+    assert "chosen with the photograph known" in SEVERAL.markdown()
+
+
+def test_json_of_several_answers_holds_all_scores_and_their_number():
+    content = json.loads(SEVERAL.to_json())
+    assert content["samples"] == 6
+    assert content["rows"][0]["scores"] == dict(SEVERAL.rows[0].scores)
+    assert content["summaries"][2]["scores"]["diversity"] == pytest.approx(0.15)
+
+
+def test_one_answer_has_one_table_and_json_without_samples():
+    assert len(tables(REPORT)) == 1
+    assert set(json.loads(REPORT.to_json())) == {"protocol", "cases_hash", "versions", "summaries", "rows"}
+
+
+def test_report_of_one_answer_is_written_as_before_to_the_letter():
+    report = Report("p", (row("one", "a.png", LOW, 20.0, 0.1),), {"numpy": "2.0"})
+    assert report.markdown() == (
+        "| hole | 10-20 % | all | s per picture |\n"
+        "| --- | --- | --- | --- |\n"
+        "| photographs | 1 | 1 |  |\n"
+        "| one | 20.00 / 0.100 | 20.00 / 0.100 | 0.50 |\n"
+        "\n"
+        "PSNR in dB over the whole picture (higher is better) / LPIPS v0.1 on AlexNet over the whole "
+        "picture (lower is better).\n"
+        "\n"
+        f"Protocol `p`, cases `{report.cases_hash[:16]}`. numpy: 2.0.\n"
+    )
+
+
+def test_kinds_of_holes_are_columns_of_their_own_after_the_ratios():
+    rows = (row("one", "a.png", "centre", 20.0, 0.1), row("one", "b.png", LOW, 10.0, 0.3))
+    header, *_ = tables(Report("p", rows, {}))[0]
+    assert header == ["hole", "10-20 %", "centre", "all", "s per picture"]
+    assert json.loads(Report("p", rows, {}).to_json())["rows"][0]["bucket"] == "centre"
+
+
 def test_hash_depends_on_the_cases_and_not_on_models_or_order():
     assert Report("p", ROWS[:3], {}).cases_hash == REPORT.cases_hash
     assert Report("p", ROWS[::-1], {}).cases_hash == REPORT.cases_hash

@@ -12,7 +12,14 @@ import torch
 from twofold.errors import CheckpointError, InputError
 from twofold.features import lpips as lpips_file
 from twofold.features.alexnet import AlexNet
-from twofold.features.lpips import LPIPS, NET_LAYERS, LPIPSHeads, pretrained_lpips, weighted_distance
+from twofold.features.lpips import (
+    LPIPS,
+    NET_LAYERS,
+    LPIPSHeads,
+    difference_map,
+    pretrained_lpips,
+    weighted_distance,
+)
 from twofold.features.vgg import VGG16
 
 TRUNKS = {"alex": AlexNet, "vgg": VGG16}
@@ -94,6 +101,85 @@ def test_orthogonal_features_are_two_weights_apart_whatever_their_lengths():
     b = torch.zeros(1, 2, 3, 3)
     a[:, 0], b[:, 1] = 7.0, 0.01
     assert float(weighted_distance(a, b, weight)) == pytest.approx(0.75)
+
+
+def slow_resize(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear, pixel centres at half numbers, edges repeated; pixel by pixel."""
+    rows, columns = values.shape
+    out = np.zeros((height, width))
+    for y in range(height):
+        for x in range(width):
+            v = min(max((y + 0.5) * rows / height - 0.5, 0), rows - 1)
+            u = min(max((x + 0.5) * columns / width - 0.5, 0), columns - 1)
+            top, left = int(v), int(u)
+            below, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
+            upper = values[top, left] * (1 - (u - left)) + values[top, right] * (u - left)
+            lower = values[below, left] * (1 - (u - left)) + values[below, right] * (u - left)
+            out[y, x] = upper * (1 - (v - top)) + lower * (v - top)
+    return out
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_spatial_map_equals_a_slow_reference_pixel_by_pixel(net):
+    heads = np.load(Path(lpips_file.__file__).with_name("lpips_heads.npz"))
+    rng = np.random.default_rng(0)
+    ours_a, ours_b, expected = {}, {}, np.zeros((9, 14))
+    for index, layer in enumerate(NET_LAYERS[net]):
+        weight = heads[f"{net}{index}"].astype(np.float64)
+        side = max(1, 5 - index)
+        a, b = rng.normal(size=(2, len(weight), side, side + 1)).astype(np.float32)
+        ours_a[layer], ours_b[layer] = torch.from_numpy(a)[None], torch.from_numpy(b)[None]
+        a = a / np.linalg.norm(a, axis=0)
+        b = b / np.linalg.norm(b, axis=0)
+        expected += slow_resize(np.einsum("c,chw->hw", weight, (a - b) ** 2), 9, 14)
+    ours = LPIPSHeads(net).spatial(ours_a, ours_b, (9, 14))
+    np.testing.assert_allclose(ours[0].numpy(), expected, rtol=1e-4)
+
+
+def test_means_of_the_layers_maps_sum_to_the_plain_distance():
+    lpips = build("alex")
+    fa, fb = lpips.trunk(pictures(1)), lpips.trunk(pictures(2))
+    heads = lpips.heads
+    maps = [difference_map(fa[layer], fb[layer], heads.get_buffer(layer)) for layer in heads.layers]
+    torch.testing.assert_close(sum(one.mean(dim=(1, 2)) for one in maps), lpips(pictures(1), pictures(2)))
+
+
+def test_spatial_map_has_the_pictures_size_and_is_zero_for_the_same_picture():
+    lpips = build("alex")
+    a, b = pictures(1), pictures(2)
+    assert torch.equal(lpips.spatial(a, a), torch.zeros(2, 48, 48))
+    assert lpips.spatial(a, b).shape == (2, 48, 48)
+    assert (lpips.spatial(a, b) > 0).all()
+
+
+def test_spatial_map_of_even_features_is_the_plain_distance_everywhere():
+    weight = LPIPSHeads("vgg")
+    shapes = {layer: (1, weight.get_buffer(layer).shape[1], 1, 1) for layer in weight.layers}
+    rng = torch.Generator().manual_seed(0)
+    a = {layer: torch.randn(shape, generator=rng) for layer, shape in shapes.items()}
+    b = {layer: torch.randn(shape, generator=rng) for layer, shape in shapes.items()}
+    wide_a = {layer: value.expand(-1, -1, 3, 4) for layer, value in a.items()}
+    wide_b = {layer: value.expand(-1, -1, 3, 4) for layer, value in b.items()}
+    ours = weight.spatial(wide_a, wide_b, (7, 8))
+    torch.testing.assert_close(ours, weight(a, b)[:, None, None].expand(1, 7, 8))
+
+
+def test_one_picture_is_compared_with_each_of_many():
+    lpips = build("alex")
+    a, b = lpips.trunk(pictures(1, batch=1)), lpips.trunk(pictures(2, batch=3))
+    ours = lpips.heads.spatial(a, b, (48, 48))
+    for index in range(3):
+        alone = lpips.heads.spatial(a, {k: v[index : index + 1] for k, v in b.items()}, (48, 48))
+        torch.testing.assert_close(ours[index], alone[0])
+
+
+def test_difference_in_one_corner_stays_there_in_the_spatial_map():
+    lpips = build("alex")
+    a = pictures(1, batch=1, side=128)
+    b = a.clone()
+    b[:, :, :16, :16] = pictures(2, batch=1, side=16)
+    found = lpips.spatial(a, b)[0]
+    assert found[:16, :16].mean() > 10 * found[-32:, -32:].mean()
 
 
 def test_gradient_is_finite_where_all_features_are_zero():

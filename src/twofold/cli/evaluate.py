@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import tyro
+
+from twofold.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+DEFAULT_MODELS = ("medfe-small", "opencv-telea", "opencv-ns", "skimage-biharmonic", "patchmatch")
 
 
 @dataclass(frozen=True)
@@ -19,10 +27,17 @@ class EvaluateOptions:
 
     images: Path
     """Folder of photographs, at any depth."""
-    models: tuple[str, ...] = ("medfe-small", "opencv-telea", "opencv-ns", "skimage-biharmonic", "patchmatch")
+    models: tuple[str, ...] = DEFAULT_MODELS
     """Bundled models, folders or files of weights, classical methods."""
+    samples: int = 1
+    """Answers to each hole of models that sample; above 1 the report has the best of them and their
+    diversity, too."""
+    masks: Literal["free-form", "centre"] = "free-form"
+    """Holes: free-form strokes by ratio, or a centre box of half the side in each photograph."""
+    parts: str | None = None
+    """Judge the parts of this DSI model, each by itself, instead of comparing models."""
     out: Path | None = None
-    """Folder for report.md and report.json; none only prints the table."""
+    """Folder for report.md and report.json (of parts: parts.md, parts.json); none only prints the table."""
     limit: int | None = None
     """Only the first so many photographs."""
     cache: Path | None = None
@@ -34,28 +49,66 @@ class EvaluateOptions:
 def main(arguments: Sequence[str]) -> int:
     """Run ``twofold evaluate`` with these arguments; the exit status is 0 or an error is raised."""
     options = tyro.cli(EvaluateOptions, prog="twofold evaluate", args=list(arguments))
+    if options.parts is not None:
+        _refuse_with_parts(options)
     from rich.console import Console
     from rich.progress import Progress
 
-    from twofold.evaluate.compare import evaluate
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        table = _table(options, _Bars(bar))
+    print(table)
+    return 0
+
+
+def _table(options: EvaluateOptions, progress: _Bars) -> str:
+    """Do what is asked for and give the report as Markdown."""
     from twofold.evaluate.protocol import Protocol
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        tasks = {}
+    protocol = Protocol(limit=options.limit, samples=options.samples, masks=options.masks)
+    if options.parts is not None:
+        from twofold.evaluate.parts import judge_parts
 
-        def show(model: str, done: int, total: int) -> None:
-            if model not in tasks:
-                tasks[model] = bar.add_task(model, total=total)
-            bar.update(tasks[model], completed=done)
-
-        report = evaluate(
+        return judge_parts(
             options.images,
-            options.models,
+            options.parts,
             options.out,
-            protocol=Protocol(limit=options.limit),
-            cache=options.cache,
+            protocol=protocol,
             device=options.device,
-            progress=show,
-        )
-    print(report.markdown())
-    return 0
+            progress=progress,
+        ).markdown()
+    from twofold.evaluate.compare import evaluate
+
+    return evaluate(
+        options.images,
+        options.models,
+        options.out,
+        protocol=protocol,
+        cache=options.cache,
+        device=options.device,
+        progress=progress,
+    ).markdown()
+
+
+def _refuse_with_parts(options: EvaluateOptions) -> None:
+    """Refuse what a judgement of parts would silently leave out."""
+    unused = {
+        "models": options.models != DEFAULT_MODELS,
+        "samples": options.samples != 1,
+        "cache": options.cache is not None,
+    }
+    for name, given in unused.items():
+        if given:
+            raise InputError(f"--{name} is for comparing models; leave it out, or leave out --parts")
+
+
+class _Bars:
+    """A bar for each model or part."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bar.add_task(name, total=total)
+        self._bar.update(self._tasks[name], completed=done)

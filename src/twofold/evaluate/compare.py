@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from twofold.engine.classical import Classical
 from twofold.engine.load import load
 from twofold.errors import InputError
 from twofold.evaluate.protocol import Case, Protocol
 from twofold.evaluate.report import Report, Row, library_versions
+from twofold.evaluate.scores import score_answers
 from twofold.features.lpips import LPIPS, pretrained_lpips
 from twofold.inpainter import Inpainter
-from twofold.metrics.fidelity import psnr
 from twofold.pixels import composite, replacing
-from twofold.tensors import image_to_tensor
 
-Metric = Callable[[npt.NDArray[np.uint8], Case], float]
-"""A composited answer [h w 3] and its case -> one number."""
 Progress = Callable[[str, int, int], None]
-"""Called after each answer with the model's name, answers so far, and answers to come in all."""
+"""Called after each case with the model's name, cases so far, and cases to come in all."""
 
 
 DEFAULT_PROTOCOL = Protocol()
@@ -34,10 +30,10 @@ DEFAULT_PROTOCOL = Protocol()
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """A composited fill and the seconds that it took."""
+class Answers:
+    """Composited fills of one hole, and the seconds that one of them took."""
 
-    image: npt.NDArray[np.uint8]
+    images: tuple[npt.NDArray[np.uint8], ...]
     seconds: float
 
 
@@ -53,6 +49,9 @@ def evaluate(
 ) -> Report:
     """Measure models on a folder of photographs: PSNR and LPIPS (AlexNet) by hole ratio.
 
+    With ``protocol.samples`` above 1 also the best of several answers and their diversity; see
+    ``twofold.evaluate.scores``.
+
     Args:
         images: folder of photographs, at any depth.
         models: anything that ``twofold.engine.load.load`` understands (bundled models, weights files,
@@ -62,7 +61,7 @@ def evaluate(
         protocol: which crops and holes.
         cache: folder that keeps the answers of classical methods, which are slow and never change.
         device: for the networks; see ``load``.
-        progress: called after each answer.
+        progress: called after each case.
 
     Returns:
         The report, models in the order given.
@@ -75,48 +74,45 @@ def evaluate(
     """
     inpainters = _named(models, device)
     cases = protocol.cases(images)
-    metrics = fidelity_metrics(pretrained_lpips("alex"))
+    lpips = pretrained_lpips("alex")
     rows: list[Row] = []
     for name, inpainter in inpainters.items():
         for done, case in enumerate(cases, start=1):
-            row = measure(inpainter, case, metrics, seed=protocol.seed, cache=cache)
+            row = measure(inpainter, case, lpips, samples=protocol.samples, seed=protocol.seed, cache=cache)
             rows.append(replace(row, model=name))
             if progress is not None:
                 progress(name, done, len(cases))
     libraries = {name: i.version for name, i in inpainters.items() if isinstance(i, Classical)}
-    report = Report(protocol.tag, tuple(rows), library_versions() | libraries)
+    versions = library_versions() | libraries
+    report = Report(protocol.tag, tuple(rows), versions, samples=protocol.samples)
     if out is not None:
         report.write(out)
     return report
 
 
-def fidelity_metrics(lpips: LPIPS) -> dict[str, Metric]:
-    """The metrics of the default protocol by name: ``psnr`` in decibels, ``lpips`` on the whole crop."""
-
-    def distance(image: npt.NDArray[np.uint8], case: Case) -> float:
-        with torch.inference_mode():
-            return float(lpips(image_to_tensor(image), image_to_tensor(case.image)))
-
-    return {"psnr": lambda image, case: psnr(image, case.image), "lpips": distance}
-
-
 def measure(
     inpainter: Inpainter,
     case: Case,
-    metrics: Mapping[str, Metric],
+    lpips: LPIPS,
     *,
+    samples: int = 1,
     seed: int = 0,
     cache: Path | None = None,
 ) -> Row:
-    """Let an inpainter answer one case, and take every metric of the answer."""
-    answer = _answer(inpainter, case, seed, cache)
+    """Let an inpainter answer one case, and score what it answers.
+
+    Only an inpainter whose attribute ``diverse`` is true is asked for several samples; any other would
+    give the same answer each time.
+    """
+    wanted = samples if getattr(inpainter, "diverse", False) else 1
+    answers = _answers(inpainter, case, wanted, seed, cache)
     return Row(
         model=inpainter.name,
         photo=case.photo,
         key=case.key,
         bucket=case.bucket,
-        scores={name: metric(answer.image, case) for name, metric in metrics.items()},
-        seconds=answer.seconds,
+        scores=score_answers(answers.images, case, lpips, several=samples > 1),
+        seconds=answers.seconds,
     )
 
 
@@ -134,31 +130,32 @@ def _named(models: Sequence[str | Inpainter], device: str) -> dict[str, Inpainte
     return named
 
 
-def _answer(inpainter: Inpainter, case: Case, seed: int, cache: Path | None) -> Answer:
-    """The answer to a case, from the cache where the method can be trusted not to change."""
+def _answers(inpainter: Inpainter, case: Case, samples: int, seed: int, cache: Path | None) -> Answers:
+    """The answers to a case, from the cache where the method can be trusted not to change."""
     if cache is None or not isinstance(inpainter, Classical):
-        return _fill(inpainter, case, seed)
+        return _fill(inpainter, case, samples, seed)
     folder = cache / f"{inpainter.name}@{inpainter.version.replace(' ', '-')}@{seed}"
     path = folder / case.key[:2] / f"{case.key}.npz"
     kept = _read_answer(path, case)
     if kept is not None:
         return kept
-    answer = _fill(inpainter, case, seed)
+    answers = _fill(inpainter, case, 1, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
-        np.savez(part, fill=answer.image[case.hole], seconds=answer.seconds)
-    return answer
+        np.savez(part, fill=answers.images[0][case.hole], seconds=answers.seconds)
+    return answers
 
 
-def _fill(inpainter: Inpainter, case: Case, seed: int) -> Answer:
+def _fill(inpainter: Inpainter, case: Case, samples: int, seed: int) -> Answers:
     """Run the inpainter on the damaged picture."""
     start = time.perf_counter()
-    result = inpainter.fill(case.damaged, case.hole, seed=seed)
-    seconds = time.perf_counter() - start
-    return Answer(np.asarray(composite(case.image, result.image, case.hole), np.uint8), seconds)
+    result = inpainter.fill(case.damaged, case.hole, samples=samples, seed=seed)
+    seconds = (time.perf_counter() - start) / samples
+    fills = [np.asarray(composite(case.image, one.image, case.hole), np.uint8) for one in result.samples]
+    return Answers(tuple(fills), seconds)
 
 
-def _read_answer(path: Path, case: Case) -> Answer | None:
+def _read_answer(path: Path, case: Case) -> Answers | None:
     """A cached answer, or None if there is none or it is damaged (it is then computed anew)."""
     try:
         with np.load(path, allow_pickle=False) as kept:
@@ -169,4 +166,4 @@ def _read_answer(path: Path, case: Case) -> Answer | None:
         return None
     image = case.image.copy()
     image[case.hole] = fill
-    return Answer(image, seconds)
+    return Answers((image,), seconds)

@@ -6,14 +6,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Literal, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from twofold.data.pairs import VALIDATION_BUCKETS, ValidationPairs
 from twofold.errors import InputError
+from twofold.evaluate.report import Bucket
+from twofold.masks.boxes import centre_box
 from twofold.tensors import tensor_to_image
+
+Masks = Literal["free-form", "centre"]
+"""Kinds of holes: strokes of 10-50 % of the crop in four buckets, or one centre box of half its side."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +29,22 @@ class Protocol:
     30-40 and 40-50 % in turn, so 300 photographs give 75 of each. These are the examples that
     training validates on (``twofold.data.pairs.ValidationPairs``): a photograph whose shorter side
     is above 9/8 of the crop is scaled down to that, one too small for the crop is enlarged. Answers
-    are composited, and every metric is taken over the whole crop.
+    are composited, and every metric but the diversity is taken over the whole crop.
 
     Attributes:
         size: side of the crops, in pixels.
         seed: of the holes and of the answers; 0 or above.
         limit: only the first so many photographs; None takes all.
+        samples: answers to each hole asked of a model that has several to give; others give one.
+        masks: kind of the holes; ``centre``, the box on which papers report diversity, is the same
+            in each crop.
     """
 
     size: int = 256
     seed: int = 0
     limit: int | None = None
+    samples: int = 1
+    masks: Masks = "free-form"
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work, before anything is read."""
@@ -43,11 +53,17 @@ class Protocol:
                 f"size is {self.size}, seed {self.seed} and limit {self.limit}; "
                 f"give a size of 32 or more, a seed of 0 or more, a limit of 1 or more or none"
             )
+        if self.samples < 1:
+            raise InputError(f"samples is {self.samples}; give 1 or more answers to each hole")
+        if self.masks not in get_args(Masks):
+            raise InputError(f"masks is {self.masks!r}; choose from {', '.join(get_args(Masks))}")
 
     @property
     def tag(self) -> str:
         """Short name for reports; equal tags on equal photographs mean equal crops and holes."""
-        return f"centre-{self.size}/free-form-10-50/seed-{self.seed}/v1"
+        holes = "free-form-10-50" if self.masks == "free-form" else "centre-box"
+        tag = f"centre-{self.size}/{holes}/seed-{self.seed}/v1"
+        return tag if self.samples == 1 else f"{tag}/samples-{self.samples}"
 
     def cases(self, folder: Path) -> Cases:
         """List the cases of a folder of photographs.
@@ -55,7 +71,8 @@ class Protocol:
         Raises:
             TrainingError: if the folder does not exist or holds no photograph that can be read.
         """
-        return Cases(ValidationPairs(folder, size=self.size, seed=self.seed, limit=self.limit))
+        pairs = ValidationPairs(folder, size=self.size, seed=self.seed, limit=self.limit)
+        return Cases(pairs, masks=self.masks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +83,13 @@ class Case:
         photo: path of the photograph within its folder, with forward slashes.
         image: the true picture, uint8 RGB [h w 3].
         hole: [h w], True = missing.
-        bucket: the range of hole ratios that this case is counted under.
+        bucket: the range of hole ratios that this case is counted under, or the kind of its hole.
     """
 
     photo: str
     image: npt.NDArray[np.uint8]
     hole: npt.NDArray[np.bool_]
-    bucket: tuple[float, float]
+    bucket: Bucket
 
     @property
     def damaged(self) -> npt.NDArray[np.uint8]:
@@ -91,8 +108,9 @@ class Case:
 class Cases(Sequence[Case]):
     """The cases of one folder, read when they are asked for."""
 
-    def __init__(self, pairs: ValidationPairs) -> None:
+    def __init__(self, pairs: ValidationPairs, *, masks: Masks = "free-form") -> None:
         self._pairs = pairs
+        self._masks = masks
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -109,9 +127,9 @@ class Cases(Sequence[Case]):
             raise IndexError(f"case {index} of {len(self)}")
         example = self._pairs[index]
         photos = self._pairs.photos
-        return Case(
-            photo=photos.paths[int(example["index"])].relative_to(photos.root).as_posix(),
-            image=tensor_to_image(example["image"][None])[0],
-            hole=example["hole"][0].numpy() > 0.5,
-            bucket=VALIDATION_BUCKETS[int(example["bucket"])],
-        )
+        photo = photos.paths[int(example["index"])].relative_to(photos.root).as_posix()
+        image = tensor_to_image(example["image"][None])[0]
+        if self._masks == "centre":
+            return Case(photo, image, centre_box(*image.shape[:2]), "centre")
+        hole = example["hole"][0].numpy() > 0.5
+        return Case(photo, image, hole, VALIDATION_BUCKETS[int(example["bucket"])])

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -63,6 +64,29 @@ class LPIPSHeads(nn.Module):
         ]
         return torch.stack(distances).sum(dim=0)
 
+    def spatial(
+        self, features: Mapping[str, Tensor], reference: Mapping[str, Tensor], size: tuple[int, int]
+    ) -> Float[Tensor, "b h w"]:
+        """Give the distance at each pixel: the map of each layer, resized to the picture, summed.
+
+        Resizing is bilinear, as in the reference implementation with ``spatial=True``; so the mean of the
+        map is near ``forward``'s distance, not equal to it.
+
+        Args:
+            features: as in ``forward``; or of one image, to be compared with each of ``reference``.
+            reference: as in ``forward``.
+            size: height and width of the pictures.
+
+        Returns:
+            [b h w], 0 or above, in float32.
+        """
+        maps = [
+            difference_map(features[layer], reference[layer], self.get_buffer(layer))[:, None]
+            for layer in self.layers
+        ]
+        resized = [F.interpolate(one, size, mode="bilinear", align_corners=False) for one in maps]
+        return torch.stack(resized).sum(dim=0)[:, 0]
+
 
 class LPIPS(nn.Module):
     """The LPIPS distance of two images; ``pretrained_lpips`` builds it with trained features."""
@@ -77,6 +101,11 @@ class LPIPS(nn.Module):
         distance: Tensor = self.heads(self.trunk(image), self.trunk(reference))
         return distance
 
+    def spatial(self, image: Image, reference: Image) -> Float[Tensor, "b h w"]:
+        """Give the distance at each pixel: [b 3 h w] and [b 3 h w] in [-1, 1] -> [b h w], 0 = same."""
+        size = (image.shape[-2], image.shape[-1])
+        return self.heads.spatial(self.trunk(image), self.trunk(reference), size)
+
 
 def weighted_distance(
     features: Float[Tensor, "b c h w"],
@@ -84,9 +113,27 @@ def weighted_distance(
     weight: Float[Tensor, "1 c 1 1"],
 ) -> Float[Tensor, " b"]:
     """Average the weighted squared difference of unit feature vectors over all places."""
+    return difference_map(features, reference, weight).mean(dim=(1, 2))
+
+
+def difference_map(
+    features: Float[Tensor, "a c h w"],
+    reference: Float[Tensor, "b c h w"],
+    weight: Float[Tensor, "1 c 1 1"],
+) -> Float[Tensor, "n h w"]:
+    """Give the weighted squared difference of unit feature vectors at each place.
+
+    Args:
+        features: of one image, or of as many as ``reference``.
+        reference: of the images compared with.
+        weight: of each channel, 0 or above.
+
+    Returns:
+        One map for each of ``reference``, 0 or above, in float32.
+    """
     # float32 throughout: squared differences of unit vectors underflow the half precisions.
     difference = _unit(features.float()) - _unit(reference.float())
-    return (difference.square() * weight.float()).sum(dim=1).mean(dim=(1, 2))
+    return (difference.square() * weight.float()).sum(dim=1)
 
 
 def pretrained_lpips(net: Net = "alex", path: Path | None = None) -> LPIPS:
