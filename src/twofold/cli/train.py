@@ -43,6 +43,8 @@ def _train(known: argparse.Namespace, rest: Sequence[str]) -> int:
         run_class,
         default=default,
         args=list(rest),
+        # Whether a part of a network is there is for the stage to say, not a sub-command.
+        config=(tyro.conf.AvoidSubcommands,),
         prog=f"twofold train {known.network} --data FOLDER --out FOLDER",
         description=f"Train {what}. --preset (small, paper, tiny) and --mode (paper, official) set defaults.",
     )
