@@ -43,6 +43,10 @@ def main(photos: str, model: str = "dsi-small") -> None:
         f"What `{painter.name}` paints into the middle of eight photographs that it was not trained on: the "
         f"hole, then samples 1 to {SAMPLES} of seed 0 in order, neither chosen nor sorted, each above the "
         "structure that was sampled for it. Made by `python examples/diverse_page.py PHOTOS`.",
+        "",
+        "A centre box of half the side is the hardest of holes, and these weights were trained for minutes "
+        "on a CPU: colours and large shapes fit and differ from sample to sample; objects are not finished, "
+        "edges fray at the codes' 8 pixels, and texture is smoother than the photograph's.",
     ]
     for number, (name, source) in enumerate(PHOTOS.items(), start=1):
         photo = Image.open(Path(photos) / name).convert("RGB")

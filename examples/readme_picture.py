@@ -28,7 +28,8 @@ def main(model: str = "medfe-small") -> None:
     side = (height - GAP) // 2
     for row, view in enumerate((sample.structure, sample.texture)):
         if view is not None:
-            small = Image.fromarray(view).resize((side, side), Image.Resampling.BICUBIC)
+            shape = (side, round(side * view.shape[0] / view.shape[1]))
+            small = Image.fromarray(view).resize(shape, Image.Resampling.BICUBIC)
             sheet.paste(small, (2 * width + 2 * GAP, row * (side + GAP)))
     out = HERE.parent / "docs" / "fill.png"
     sheet.save(out, optimize=True)

@@ -170,6 +170,15 @@ def test_views_of_the_largest_crop_are_given() -> None:
     np.testing.assert_array_equal(sample.structure, shown[::4, ::4])
 
 
+def test_views_show_nothing_of_the_mirrored_border() -> None:
+    image, hole = noise(NATIVE // 2, NATIVE, 3, "uint8"), np.zeros((NATIVE // 2, NATIVE), np.bool_)
+    hole[3:5, 3:5] = True
+    view = PAINTER.fill(image, hole).samples[0].structure
+    assert view is not None
+    shown = np.where(hole[..., None], 128, image)
+    np.testing.assert_array_equal(view, shown[::4, ::4])
+
+
 def test_network_is_shown_each_crop_once_for_all_samples() -> None:
     network = Noisy()
     hole = np.zeros((300, 200), np.bool_)

@@ -20,7 +20,7 @@ def block(language, after=""):
 
 
 def test_the_weights_that_the_readme_names_are_bundled():
-    assert "medfe-small" in bundled_models()
+    assert {"medfe-small", "dsi-small"} <= set(bundled_models())
 
 
 def test_python_example_runs(monkeypatch, capsys):
@@ -32,6 +32,19 @@ def test_python_example_runs(monkeypatch, capsys):
     hole = np.array(Image.open("examples/mask.png").convert("L")) >= 128
     assert (scope["filled"][~hole] == photo[~hole]).all()
     assert (scope["filled"][hole] != photo[hole]).any()
+
+
+def test_python_example_of_many_answers_runs(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    scope = {"filled": np.array(Image.open("examples/coffee.png"))}
+    exec("import twofold\n" + block("python", "steer how daring they are. In Python:"), scope)
+    result = scope["result"]
+    assert len(result.samples) == 2
+    assert all(sample.log_likelihood < 0 for sample in result.samples)
+    hole = np.array(Image.open("examples/mask.png").convert("L")) >= 128
+    first, second = (sample.image for sample in result.samples)
+    assert (first[hole] != second[hole]).any()
+    assert (first[~hole] == scope["filled"][~hole]).all()
 
 
 def test_fill_command_fills_the_example(tmp_path, monkeypatch):

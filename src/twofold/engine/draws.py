@@ -120,7 +120,7 @@ class Drawing:
         self._tell(start + steps)
         answers = tensor_to_image(batch.image)
         missing = [paste(self._scene.pixels, answer, tile, crop)[crop.own] for answer in answers]
-        return [_draw(batch, position, missing[position]) for position in range(len(seeds))]
+        return [_draw(batch, position, missing[position], tile) for position in range(len(seeds))]
 
     def _tell(self, done: int) -> None:
         self._done = done
@@ -133,12 +133,12 @@ def _seed_of(seed: int, request: Request, place: int) -> int:
     return derive_seed(seed, index, place, attempt) if attempt else derive_seed(seed, index, place)
 
 
-def _draw(batch: FilledBatch, position: int, missing: npt.NDArray[np.generic]) -> Draw:
+def _draw(batch: FilledBatch, position: int, missing: npt.NDArray[np.generic], tile: Tile) -> Draw:
     codes = None if batch.codes is None else batch.codes[position].cpu().numpy().astype(np.int64)
     return Draw(
         missing,
-        _picture(batch.structure, position),
-        _picture(batch.texture, position),
+        _picture(batch.structure, position, tile),
+        _picture(batch.texture, position, tile),
         codes,
         _number(batch.log_likelihood, position),
         _number(batch.score, position),
@@ -160,8 +160,15 @@ def _joined(parts: Sequence[Draw], areas: npt.NDArray[np.float64]) -> Draw:
     )
 
 
-def _picture(view: Tensor | None, position: int) -> npt.NDArray[np.uint8] | None:
-    return None if view is None else tensor_to_image(view[position : position + 1])[0]
+def _picture(view: Tensor | None, position: int, tile: Tile) -> npt.NDArray[np.uint8] | None:
+    """A view as a picture, without the mirrored border of its tile."""
+    if view is None:
+        return None
+    picture, content = tensor_to_image(view[position : position + 1])[0], tile.content
+    scale = len(picture) / len(tile.hole)
+    rows = slice(round(content.top * scale), max(1, round(content.bottom * scale)))
+    columns = slice(round(content.left * scale), max(1, round(content.right * scale)))
+    return picture[rows, columns]
 
 
 def _number(values: Tensor | None, position: int) -> float | None:
