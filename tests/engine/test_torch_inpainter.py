@@ -179,6 +179,15 @@ def test_views_show_nothing_of_the_mirrored_border() -> None:
     np.testing.assert_array_equal(view, shown[::4, ::4])
 
 
+@pytest.mark.parametrize("shape", [(1, NATIVE), (NATIVE, 1), (3, 5)])
+def test_views_of_the_thinnest_photographs_are_not_empty(shape: tuple[int, int]) -> None:
+    hole = np.zeros(shape, np.bool_)
+    hole[0, 0] = True
+    view = PAINTER.fill(noise(*shape, 3, "uint8"), hole).samples[0].structure
+    assert view is not None
+    assert min(view.shape) > 0
+
+
 def test_network_is_shown_each_crop_once_for_all_samples() -> None:
     network = Noisy()
     hole = np.zeros((300, 200), np.bool_)

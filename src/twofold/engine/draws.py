@@ -166,9 +166,14 @@ def _picture(view: Tensor | None, position: int, tile: Tile) -> npt.NDArray[np.u
         return None
     picture, content = tensor_to_image(view[position : position + 1])[0], tile.content
     scale = len(picture) / len(tile.hole)
-    rows = slice(round(content.top * scale), max(1, round(content.bottom * scale)))
-    columns = slice(round(content.left * scale), max(1, round(content.right * scale)))
-    return picture[rows, columns]
+    rows = _scaled(content.top, content.bottom, scale)
+    return picture[rows, _scaled(content.left, content.right, scale)]
+
+
+def _scaled(start: int, end: int, scale: float) -> slice:
+    """The same part of a smaller axis; never empty, however thin the photograph is."""
+    first = int(start * scale)
+    return slice(first, max(first + 1, round(end * scale)))
 
 
 def _number(values: Tensor | None, position: int) -> float | None:
