@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,11 @@ from torch import nn
 
 import twofold
 from engine.fakes import Palette, PaletteConfig, PaletteOptions
+from engine.foreign_files import COLOUR, lama_onnx
 from twofold.checkpoints import released
 from twofold.checkpoints.format import save_weights
+from twofold.engine import load as load_module
+from twofold.engine.torch_inpainter import TorchInpainter
 from twofold.families import FAMILIES, Family
 from twofold.network import FilledBatch
 
@@ -156,3 +160,64 @@ def test_models_with_one_best_answer_take_no_options(model: Path) -> None:
             twofold.InputError, match=r"(flat-test|opencv-telea) gives one best answer and takes"
         ):
             twofold.load(name, options={"temperature": 0.5})
+
+
+def test_a_name_in_front_is_the_name_in_reports(model: Path) -> None:
+    assert twofold.load(f"mine={model}").name == "mine"
+    assert twofold.load(f"mine={model}").fill(IMAGE, HOLE).model == "mine"
+    named = twofold.load("fast=opencv-telea")
+    assert named.name == "fast"
+    assert named.fingerprint == twofold.load("opencv-telea").fingerprint
+    assert named.fingerprint.startswith("opencv-telea opencv-python")
+    file = lama_onnx(model.parent / "lama.onnx")
+    assert twofold.load(f"big={file}").fill(IMAGE, HOLE).model == "big"
+
+
+def test_fingerprint_of_a_network_follows_weights_and_options(palette: Path, model: Path) -> None:
+    flat = twofold.load(model, device="cpu").fingerprint
+    assert flat == twofold.load(str(model), device="cpu").fingerprint
+    assert flat.startswith("flat-test ")
+    assert flat.endswith(f", twofold {twofold.__version__}, torch {torch.__version__}, cpu")
+    write(model, -1.0)
+    assert twofold.load(model, device="cpu").fingerprint != flat
+    own = twofold.load(palette).fingerprint
+    assert twofold.load(palette, options={}).fingerprint == own
+    changed = twofold.load(palette, options={"temperature": 0.5}).fingerprint
+    assert "temperature=0.5" in changed
+    assert changed != own
+
+
+def test_a_network_of_unknown_origin_has_no_fingerprint() -> None:
+    assert TorchInpainter(Palette(), "palette").fingerprint is None
+
+
+def test_model_files_of_others_are_kept_until_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = lama_onnx(tmp_path / "lama.onnx")
+    opened: list[Path] = []
+    original = load_module.open_onnx
+    monkeypatch.setattr(
+        load_module, "open_onnx", lambda path, **rest: opened.append(path) or original(path, **rest)
+    )
+    for _ in range(3):
+        filled = twofold.inpaint(IMAGE, HOLE, model=file)
+        assert (filled[HOLE] == COLOUR).all()
+    assert opened == [file]
+    lama_onnx(file, scale=255)
+    os.utime(file, ns=(1, 1))
+    assert (twofold.inpaint(IMAGE, HOLE, model=str(file))[HOLE] == COLOUR).all()
+    assert opened == [file, file]
+
+
+def test_a_command_fills_without_being_loaded_first(tmp_path: Path) -> None:
+    script = tmp_path / "copy.py"
+    script.write_text("import shutil, sys; shutil.copy(sys.argv[2], sys.argv[3])")
+    command = f"cmd: {sys.executable} {script} {{image}} {{mask}} {{out}}"
+    assert (twofold.inpaint(IMAGE, HOLE, model=command)[HOLE] == 255).all()
+
+
+def test_commands_take_no_options() -> None:
+    command = f"cmd: {sys.executable} {{image}} {{mask}} {{out}}"
+    with pytest.raises(twofold.InputError, match="command takes no sampling options; write them among"):
+        twofold.load(command, options={"temperature": 0.5})

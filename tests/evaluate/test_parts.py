@@ -43,7 +43,7 @@ def random_lpips(monkeypatch) -> LPIPS:
     torch.manual_seed(0)
     lpips = LPIPS("alex", AlexNet())
     monkeypatch.setattr(parts, "pretrained_lpips", lambda net: lpips)
-    monkeypatch.setattr("twofold.evaluate.compare.pretrained_lpips", lambda net: lpips)
+    monkeypatch.setattr("twofold.evaluate.scores.pretrained_lpips", lambda net: lpips)
     return lpips
 
 
@@ -132,11 +132,11 @@ def test_cases_are_those_of_a_comparison(folder, tmp_path):
 
     file, _ = saved(tmp_path, structure=None, texture=None)
     for masks in ("free-form", "centre"):
-        protocol = Protocol(size=64, masks=masks)
+        protocol = Protocol(size=64, masks=(masks,))
         ours = judge_parts(folder, str(file), protocol=protocol, device="cpu")
         theirs = evaluate(folder, [Grey()], protocol=protocol)
         assert ours.cases_hash == theirs.cases_hash
-        assert ours.protocol == theirs.protocol
+        assert ours.protocol == theirs.tag
 
 
 def test_files_hold_the_table_and_every_figure(folder, tmp_path):

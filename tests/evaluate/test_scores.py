@@ -10,8 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twofold.evaluate.protocol import Case
-from twofold.evaluate.scores import hole_diversity, score_answers
+from twofold.evaluate import scores
+from twofold.evaluate.cases import Case
+from twofold.evaluate.scores import Scorer, crop_diversity, hole_diversity
+from twofold.evaluate.yardsticks import BEST, METRICS, of_kind
 from twofold.features.alexnet import AlexNet
 from twofold.features.lpips import LPIPS, LPIPSHeads
 from twofold.tensors import image_to_tensor
@@ -35,12 +37,24 @@ def lpips() -> LPIPS:
     return LPIPS("alex", Counted())
 
 
+@pytest.fixture(autouse=True)
+def untrained(monkeypatch, lpips):
+    monkeypatch.setattr(scores, "pretrained_lpips", lambda net: lpips)
+
+
+SEVERAL = ("psnr", "lpips", "best psnr", "best lpips", "diversity-hole")
+
+
+def score_answers(answers, case, names=SEVERAL) -> dict[str, float]:
+    return Scorer()(answers, case, names)
+
+
 @pytest.fixture
 def case() -> Case:
     hole = np.zeros((SIDE, SIDE), np.bool_)
     hole[5:20, 8:30] = True
     image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    return Case("a.png", image, hole, (0.2, 0.3))
+    return Case("a.png", image, hole, "boxes")
 
 
 def answers_to(case: Case, count: int) -> list[np.ndarray]:
@@ -59,42 +73,91 @@ def test_diversity_is_the_mean_of_all_pairs_maps_over_missing_pixels(lpips, case
     for a, b in combinations(answers, 2):
         found = lpips.spatial(image_to_tensor(a), image_to_tensor(b))[0].numpy()
         pairs.append(np.mean([found[y, x] for y in range(SIDE) for x in range(SIDE) if case.hole[y, x]]))
-    ours = score_answers(answers, case, lpips, several=True)["diversity"]
+    ours = score_answers(answers, case)["diversity-hole"]
     assert len(pairs) == 6
     assert ours == pytest.approx(np.mean(pairs), rel=1e-5)
     assert ours > 0
 
 
+def test_diversity_of_crops_is_the_mean_distance_of_all_pairs(lpips, case):
+    answers = answers_to(case, 3)
+    tensors = [image_to_tensor(answer) for answer in answers]
+    pairs = [float(lpips(a, b)) for a, b in combinations(tensors, 2)]
+    assert score_answers(answers, case, ["diversity"])["diversity"] == pytest.approx(np.mean(pairs), rel=1e-5)
+    assert crop_diversity([lpips.trunk(tensors[0])], lpips.heads) == 0
+
+
+def test_every_metric_of_pictures_is_computed_and_perfect_for_the_truth(case):
+    names = of_kind(METRICS, "picture")
+    side = 64  # the largest window is 51 pixels wide
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    hole = np.zeros((side, side), np.bool_)
+    hole[9:40, 20:50] = True
+    large = Case("a.png", image, hole, "boxes")
+    perfect = {"psnr": np.inf, "psnr-grey": np.inf} | {name: 1.0 for name in names if "ssim" in name}
+    for name, value in score_answers([image], large, names).items():
+        assert value == pytest.approx(perfect.get(name, 0.0), abs=1e-6), name
+    worse = score_answers([np.where(hole[..., None], 255 - image, image)], large, names)
+    for name, value in worse.items():
+        assert (value < perfect[name]) if name in perfect else (value > 0 or name == "seam"), name
+
+
+def test_mean_and_best_are_over_the_answers_each_alone(case):
+    answers = answers_to(case, 3)
+    names = tuple(name for name in of_kind(METRICS, "picture") if name not in ("ssim-uniform51", "seam"))
+    alone = [score_answers([answer], case, names) for answer in answers]
+    both = score_answers(answers, case, [*names, *(BEST + name for name in names)])
+    for name in names:
+        values = [one[name] for one in alone]
+        assert both[name] == pytest.approx(np.mean(values), rel=1e-5)
+        chosen = max(values) if METRICS[name].better == "higher" else min(values)
+        assert both[BEST + name] == pytest.approx(chosen, rel=1e-5)
+
+
+def test_metrics_without_networks_load_none(case, monkeypatch):
+    monkeypatch.setattr(scores, "pretrained_lpips", lambda net: pytest.fail("loaded"))
+    scorer = Scorer()
+    scorer.prepare(["psnr", "best l1"])
+    assert list(scorer(answers_to(case, 1), case, ["psnr", "best l1"])) == ["psnr", "best l1"]
+
+
+def test_networks_are_loaded_when_prepared(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(scores, "pretrained_lpips", lambda net: loaded.append(net))
+    Scorer().prepare(["best lpips", "lpips-vgg"])
+    assert loaded == ["alex", "vgg"]
+
+
 def test_each_picture_is_seen_once_by_the_network_not_once_a_pair(lpips, case):
     before = lpips.trunk.pictures
-    score_answers(answers_to(case, 5), case, lpips, several=True)
+    score_answers(answers_to(case, 5), case)
     assert lpips.trunk.pictures - before == 5 + 1  # the truth too
 
 
 def test_equal_answers_and_a_single_one_have_no_diversity(lpips, case):
     (answer,) = answers_to(case, 1)
-    assert score_answers([answer], case, lpips, several=True)["diversity"] == 0
-    assert score_answers([answer] * 3, case, lpips, several=True)["diversity"] == 0
+    assert score_answers([answer], case)["diversity-hole"] == 0
+    assert score_answers([answer] * 3, case)["diversity-hole"] == 0
 
 
 def test_one_odd_answer_of_three_is_two_thirds_of_its_distance(lpips, case):
     a, b = answers_to(case, 2)
-    pair = score_answers([a, b], case, lpips, several=True)["diversity"]
-    three = score_answers([a, a, b], case, lpips, several=True)["diversity"]
+    pair = score_answers([a, b], case)["diversity-hole"]
+    three = score_answers([a, a, b], case)["diversity-hole"]
     assert three == pytest.approx(pair * 2 / 3, rel=1e-5)
 
 
 def test_known_pixels_do_not_dilute_diversity(lpips, case):
     a, b = answers_to(case, 2)
     whole = float(lpips.spatial(image_to_tensor(a), image_to_tensor(b)).mean())
-    assert score_answers([a, b], case, lpips, several=True)["diversity"] > whole
+    assert score_answers([a, b], case)["diversity-hole"] > whole
 
 
 def test_a_true_answer_is_the_best_by_both_metrics(lpips, case):
-    scores = score_answers([*answers_to(case, 1), case.image], case, lpips, several=True)
-    assert scores["best psnr"] == np.inf
-    assert scores["best lpips"] == 0
-    assert scores["lpips"] > 0
+    found = score_answers([*answers_to(case, 1), case.image], case)
+    assert found["best psnr"] == np.inf
+    assert found["best lpips"] == 0
+    assert found["lpips"] > 0
 
 
 def test_hole_without_pixels_has_no_diversity(lpips, case):

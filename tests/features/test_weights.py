@@ -15,7 +15,8 @@ import torch
 from twofold.errors import CheckpointError, InputError
 from twofold.features import weights
 from twofold.features.alexnet import pretrained_alexnet
-from twofold.features.weights import TRUNKS, Trunk, load_trunk
+from twofold.features.inception import WEIGHTS
+from twofold.features.weights import TRUNKS, Published, Trunk, load_state, load_trunk, locate
 
 SMALL = Trunk(
     file="small-00000000.pth",
@@ -153,13 +154,40 @@ def test_unknown_network_is_refused():
 
 
 def test_published_names_carry_eight_digits_of_checksum():
-    for name in ("vgg16", "alexnet"):
-        trunk = TRUNKS[name]
-        assert trunk.url.endswith("/" + trunk.file)
-        digits = trunk.file.removesuffix(".pth").rsplit("-", 1)[1]
+    for published in (TRUNKS["vgg16"], TRUNKS["alexnet"], WEIGHTS):
+        assert published.url.endswith("/" + published.file)
+        digits = published.file.removesuffix(".pth").rsplit("-", 1)[1]
         assert len(digits) == 8
         assert int(digits, 16) >= 0
-        assert len(trunk.places) == len(trunk.shapes)
+    for name in ("vgg16", "alexnet"):
+        assert len(TRUNKS[name].places) == len(TRUNKS[name].shapes)
+
+
+def test_whole_state_dicts_are_found_fetched_and_checked_by_the_same_code(tmp_path, monkeypatch):
+    torch.save({"a": torch.ones(2)}, tmp_path / "origin.pth")
+    content = (tmp_path / "origin.pth").read_bytes()
+    file = f"whole-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    whole = Published(file, f"https://example.invalid/{file}", ("other-name.pth",))
+    with pytest.raises(CheckpointError, match="cannot be downloaded"):
+        load_state(whole)
+    with pytest.raises(CheckpointError, match="nowhere on this machine"):
+        load_state(whole, download=False)
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_a, **_k: io.BytesIO(content))
+    assert torch.equal(load_state(whole)["a"], torch.ones(2))
+    assert locate(whole) == tmp_path / "cache" / "features" / file
+    torch.save({"a": torch.zeros(2)}, tmp_path / "other-name.pth")
+    monkeypatch.setenv("TWOFOLD_FEATURES", str(tmp_path))
+    assert locate(whole) == tmp_path / "other-name.pth"
+    assert torch.equal(load_state(whole)["a"], torch.zeros(2))
+
+
+def test_state_dict_that_is_none_or_absent_is_a_checkpoint_error(tmp_path):
+    whole = Published("whole-00000000.pth", "https://example.invalid/whole-00000000.pth", ())
+    with pytest.raises(CheckpointError, match="does not exist"):
+        load_state(whole, tmp_path / "nowhere.pth")
+    torch.save(torch.zeros(3), tmp_path / "tensor.pth")
+    with pytest.raises(CheckpointError, match=r"tensor\.pth cannot be read.*a Tensor, not a state dict"):
+        load_state(whole, tmp_path / "tensor.pth")
 
 
 def test_importing_reads_and_fetches_nothing(tmp_path):

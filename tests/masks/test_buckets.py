@@ -33,6 +33,15 @@ def test_a_drawn_hole_lies_in_its_bucket(kind, bucket, seed, height, width):
     assert bucket[0] <= hole_ratio(hole) < bucket[1]
 
 
+@pytest.mark.parametrize("kind", ["thin", "object"])
+@pytest.mark.parametrize("bucket", RATIO_BUCKETS)
+@pytest.mark.parametrize("size", [64, 256])
+def test_thin_and_object_holes_reach_every_bucket(kind, bucket, size):
+    for seed in range(3):
+        hole = draw_in_bucket(MASK_KINDS[kind], size, size, bucket, seed)
+        assert bucket[0] <= hole_ratio(hole) < bucket[1]
+
+
 def test_the_same_seed_gives_the_same_hole():
     first, again, other = (
         draw_in_bucket(MASK_KINDS["free-form"], 64, 64, (0.2, 0.3), seed) for seed in (9, 9, 10)
@@ -79,5 +88,7 @@ def test_mixed_uses_only_the_kinds_it_is_given():
 
 @pytest.mark.parametrize("kinds", [(), ("free-form", "squares")])
 def test_unknown_kinds_are_refused_with_the_known_ones(kinds):
-    with pytest.raises(InputError, match="choose from centre, regular, boxes, free-form, irregular"):
+    with pytest.raises(
+        InputError, match="choose from centre, regular, boxes, free-form, irregular, thin, object"
+    ):
         mixed(64, 64, np.random.default_rng(0), kinds)

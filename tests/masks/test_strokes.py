@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from twofold.errors import InputError
-from twofold.masks.strokes import _mirror, draw_stroke, free_form
+from twofold.masks.strokes import _mirror, draw_stroke, free_form, thin
 
 
 def _drawn(points, widths, size=100):
@@ -63,3 +63,35 @@ def test_even_a_tiny_image_gets_a_hole():
 def test_impossible_ranges_are_refused(options):
     with pytest.raises(InputError, match=next(iter(options))):
         free_form(8, 8, np.random.default_rng(0), **options)
+
+
+def test_thin_strokes_are_seeded_and_never_missing():
+    first, again, other = (thin(64, 96, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert first.shape == (64, 96)
+    assert first.dtype == np.bool_
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    for height, width in ((1, 1), (1, 3), (7, 2), (64, 64)):
+        assert all(thin(height, width, np.random.default_rng(seed)).any() for seed in range(60))
+
+
+def test_thin_strokes_are_narrow_everywhere_and_long():
+    """What is left when a mask is eaten away from all sides tells its greatest width."""
+    for seed in range(30):
+        hole = thin(256, 256, np.random.default_rng(seed), strokes=(1, 1))
+        assert hole.mean() < 0.2
+        rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+        assert max(np.ptp(rows), np.ptp(columns)) > 30
+        core = hole
+        for _ in range(
+            4
+        ):  # 2 % of 256 is 5 pixels wide, 1.2 times that 6; joints and crossings a little more
+            padded = np.pad(core, 1)
+            core = core & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+        assert core.sum() < 0.15 * hole.sum()
+
+
+@pytest.mark.parametrize("options", [{"strokes": (0, 1)}, {"strokes": (2, 1)}, {"brush": (0.0, 0.1)}])
+def test_impossible_ranges_of_thin_strokes_are_refused(options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        thin(8, 8, np.random.default_rng(0), **options)

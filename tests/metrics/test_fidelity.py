@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from skimage.color import rgb2gray
+from skimage.metrics import peak_signal_noise_ratio
 
 from twofold.errors import InputError
-from twofold.metrics.fidelity import mean_absolute_error, psnr
+from twofold.metrics.fidelity import grey, mean_absolute_error, psnr, psnr_grey, relative_error
 
 pictures = hnp.arrays(np.uint8, (4, 5, 3))
 
@@ -87,3 +89,47 @@ def test_wrong_shapes_types_and_empty_holes_are_refused():
         psnr(image, image, np.zeros((4, 4), np.bool_))
     with pytest.raises(InputError, match="height and width"):
         mean_absolute_error(image, image, np.ones((4, 3), np.bool_))
+
+
+@given(pictures, pictures)
+def test_grey_metrics_agree_with_scikit_image_on_pictures_in_zero_to_one(image, truth):
+    ours, theirs = rgb2gray(image), rgb2gray(truth)
+    np.testing.assert_allclose(grey(image) / 255, ours, atol=1e-12)
+    squared = float(((ours - theirs) ** 2).mean())
+    if squared > 1e-12:
+        assert psnr_grey(image, truth) == pytest.approx(peak_signal_noise_ratio(theirs, ours, data_range=1))
+    light = float((ours + theirs).sum())
+    expected = float(np.abs(ours - theirs).sum()) / light if light else 0.0
+    assert relative_error(image, truth) == pytest.approx(expected, abs=1e-12)
+    assert relative_error(truth, image) == relative_error(image, truth)
+
+
+def test_relative_error_counts_more_in_the_dark():
+    dark, bright = np.full((4, 4, 3), 10, np.uint8), np.full((4, 4, 3), 200, np.uint8)
+    assert relative_error(dark + 10, dark) == pytest.approx(1 / 3)
+    assert relative_error(bright + 10, bright) == pytest.approx(10 / 410)
+    assert relative_error(np.zeros_like(dark), dark) == 1
+
+
+def test_black_and_equal_pictures_are_without_error():
+    black = np.zeros((4, 4, 3), np.uint8)
+    assert relative_error(black, black) == 0
+    assert psnr_grey(black + 7, black + 7) == math.inf
+
+
+def test_green_weighs_most_and_a_grey_picture_is_itself():
+    assert grey(np.eye(3, dtype=np.uint8)[None] * 255)[0].tolist() == pytest.approx(
+        [54.1875, 182.427, 18.3855]
+    )
+    levels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    np.testing.assert_array_equal(grey(levels), levels)
+
+
+def test_grey_metrics_refuse_what_is_no_pair_of_pictures():
+    image = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(InputError, match="one shape"):
+        psnr_grey(image, image[:2])
+    with pytest.raises(InputError, match="uint8"):
+        relative_error(image, image.astype(float))
+    with pytest.raises(InputError, match=r"\[h w 3\]"):
+        psnr_grey(np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 2), np.uint8))

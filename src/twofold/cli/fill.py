@@ -29,7 +29,8 @@ class FillOptions:
     A name without an ending, or a folder: in it PHOTO-1.png, PHOTO-1-structure.png, ..., PHOTO-sheet.png
     with all of them and PHOTO-samples.json."""
     model: str = "medfe-small"
-    """A bundled model, a folder with model.safetensors, such a file, or a classical method."""
+    """A bundled model, a folder with model.safetensors, such a file, a classical method, a file of LaMa or
+    MI-GAN (.onnx, .pt), or any command: 'cmd: TOOL {image} {mask} {out}'. NAME= in front names it."""
     seed: int = 0
     """The same seed gives the same picture."""
     samples: int = 1

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from twofold.errors import InputError, MaskError, MissingExtraError
-from twofold.inpainter import Progress, Result, Sample
-from twofold.pixels import composite, read_hole, read_photo, rgb8
-
-if TYPE_CHECKING:
-    from twofold.inpainter import ImageLike, MaskLike
+from twofold.engine.whole_picture import WholePicture
+from twofold.errors import MissingExtraError
 
 _OPENCV_RADIUS = 3
 _PATCH_RADIUS = 5
@@ -28,21 +23,25 @@ _PATCH_RADIUS = 5
 _patchmatch_lock = threading.Lock()
 
 
-class Classical:
-    """What the classical methods share: reading, hiding the hole's content, compositing.
+class Classical(WholePicture):
+    """What the classical methods share: a name in ``CLASSICAL``, and the library that does the work."""
 
-    They work on 8-bit RGB; grey and 16-bit images get fills of that precision.
-    """
-
-    name: ClassVar[str]
-    """Name of the method in reports and in ``CLASSICAL``."""
     package: ClassVar[str]
     """The distribution that holds the method."""
     module: ClassVar[str]
     """What that distribution is imported as."""
 
-    def __init__(self) -> None:
-        self._library = _import(self.module, self.package, self.name)
+    def __init__(self, *, name: str | None = None) -> None:
+        """Import the library.
+
+        Args:
+            name: for reports; None: the method's.
+
+        Raises:
+            MissingExtraError: if it is not installed.
+        """
+        self._library = _import(self.module, self.package, type(self).name)
+        self.name = name or type(self).name
 
     @property
     def version(self) -> str:
@@ -52,58 +51,10 @@ class Classical:
         except PackageNotFoundError:  # the same module from another distribution
             return f"{self.package} {getattr(self._library, '__version__', 'unknown')}"
 
-    def fill(
-        self,
-        image: ImageLike,
-        mask: MaskLike,
-        samples: int = 1,
-        seed: int = 0,
-        *,
-        progress: Progress | None = None,
-        on_sample: Callable[[Sample], None] | None = None,
-    ) -> Result:
-        """Fill the white part of ``mask`` in ``image``; see ``Inpainter.fill``.
-
-        Raises:
-            ImageError: if the image cannot be read.
-            MaskError: if the mask cannot be used, or leaves nothing of the image.
-            InputError: if ``samples`` or ``seed`` is out of range.
-        """
-        if samples < 1 or seed < 0:
-            raise InputError(
-                f"samples is {samples} and seed is {seed}; give at least 1 sample and a seed of at least 0"
-            )
-        pixels = read_photo(image).pixels
-        hole = read_hole(mask, *pixels.shape[:2])
-        if hole.all():
-            raise MaskError("mask covers the whole image; leave a part of it black, to fill from")
-        # Black in the hole: nothing of what was there can reach the method.
-        known = np.where(hole[..., None], np.uint8(0), rgb8(pixels))
-        answers = []
-        for index in range(samples):
-            sample_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
-            fill = self._fill(known, hole, sample_seed) if hole.any() else known
-            answers.append(Sample(composite(pixels, fill, hole), index=index))
-            if progress is not None:
-                progress(index + 1, samples)
-            if on_sample is not None:
-                on_sample(answers[-1])
-        return Result(answers, model=self.name, seed=seed)
-
-    def _fill(
-        self, known: npt.NDArray[np.uint8], hole: npt.NDArray[np.bool_], seed: int
-    ) -> npt.NDArray[np.uint8]:
-        """Answer one hole.
-
-        Args:
-            known: [h w 3], 0 in the hole.
-            hole: [h w], neither empty nor full.
-            seed: 0 to 2^32 - 1.
-
-        Returns:
-            [h w 3]; what it holds outside the hole does not matter.
-        """
-        raise NotImplementedError
+    @property
+    def fingerprint(self) -> str:
+        """Method, distribution and version: all that the answers depend on."""
+        return f"{type(self).name} {self.version}"
 
 
 class _OpenCV(Classical):
@@ -153,6 +104,8 @@ class PatchMatch(Classical):
     name = "patchmatch"
     package = "pypatchmatch"
     module = "patchmatch"
+    # Chance is in it, but no variety that is worth asking for: it is not called diverse.
+    _seeded = True
 
     def _fill(
         self, known: npt.NDArray[np.uint8], hole: npt.NDArray[np.bool_], seed: int

@@ -15,7 +15,12 @@ import numpy.typing as npt
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.checkpoints.released import find_weights
 from twofold.engine.classical import CLASSICAL
+from twofold.engine.command import Command
+from twofold.engine.fingerprints import file_digest
+from twofold.engine.names import ModelName, read_name
+from twofold.engine.onnx_file import open_onnx
 from twofold.engine.torch_inpainter import TorchInpainter
+from twofold.engine.torchscript_file import open_torchscript
 from twofold.errors import CheckpointError, InputError
 from twofold.inpainter import Inpainter
 from twofold.network import DiverseNetwork, FillingNetwork
@@ -35,22 +40,33 @@ def load(
     """Load a model that fills holes.
 
     Args:
-        name_or_path: a bundled model, a folder that holds ``model.safetensors``, such a file, or
-            one of the classical methods (``opencv-telea``, ``patchmatch``, ...).
+        name_or_path: a bundled model; a folder that holds ``model.safetensors``, or such a file; a
+            classical method (``opencv-telea``, ``patchmatch``, ...); a file of LaMa or MI-GAN in ONNX
+            (``.onnx``) or TorchScript (``.pt``, ``.jit``, ``.torchscript``: a program, so only from
+            where you trust), as ``lama:FILE`` or ``migan:FILE`` if it does not tell; or any command,
+            ``cmd: TOOL {image} {mask} {out}``. ``NAME=`` in front names it in reports.
         device: ``auto`` (CUDA where there is one, else the CPU), or a name that PyTorch knows.
         options: how a model that samples does so: its options (``SamplingOptions`` for DSI), or a
             dict of those to change, for example ``{"temperature": 0.8}``. None: the model's own.
 
     Raises:
         CheckpointError: if there is no such model, or its file is damaged or does not fit.
-        InputError: if the device cannot be used, or the model does not take the options.
-        MissingExtraError: if a classical method's library is not installed.
+        InputError: if the device or the command cannot be used, or the model does not take the options.
+        MissingExtraError: if a library that the model needs is not installed.
     """
-    if name_or_path in CLASSICAL:
-        if options is not None:
-            raise _takes_no_options(str(name_or_path))
-        return CLASSICAL[str(name_or_path)]()
-    return _painter(_find(name_or_path), device, options)
+    name = read_name(name_or_path)
+    if name.kind == "network":
+        return _painter(_file_of(name), name.label, device, options)
+    if options is not None and name.kind == "command":
+        raise InputError("a command takes no sampling options; write them among its words")
+    if options is not None:
+        raise _takes_no_options(name.label or os.fspath(name.target))
+    if name.kind == "classical":
+        return CLASSICAL[str(name.target)](name=name.label)
+    if name.kind == "command":
+        return Command(str(name.target), name=name.label)
+    opener = open_onnx if name.kind == "onnx" else open_torchscript
+    return opener(_file_of(name), family=name.family, device=device, name=name.label)
 
 
 def inpaint(
@@ -79,16 +95,21 @@ def inpaint(
     Raises:
         TwofoldError: if something given cannot be used; the message says what to do.
     """
-    painter = load(model) if model in CLASSICAL else _last_painter(_find(model), device)
-    return painter.fill(image, mask, seed=seed).image
+    name = read_name(model)
+    if name.kind in ("classical", "command"):
+        return load(model).fill(image, mask, seed=seed).image
+    return _last_painter(model, _file_of(name), device).fill(image, mask, seed=seed).image
 
 
-def _painter(path: Path, device: str, options: object | Mapping[str, Any] | None = None) -> Inpainter:
+def _painter(
+    path: Path, label: str | None, device: str, options: object | Mapping[str, Any] | None = None
+) -> Inpainter:
     weights = load_weights(path)
     network = cast(FillingNetwork, build_network(weights))
+    painter = TorchInpainter(network, label or weights.name, device=device, digest=file_digest(path))
     if options is not None:
         _set_options(network, options, weights.name)
-    return TorchInpainter(network, weights.name, device=device)
+    return painter
 
 
 def _set_options(network: FillingNetwork, options: object | Mapping[str, Any], name: str) -> None:
@@ -121,20 +142,30 @@ def _takes_no_options(name: str) -> InputError:
     )
 
 
-def _last_painter(path: Path, device: str) -> Inpainter:
+def _last_painter(model: str | os.PathLike[str], path: Path, device: str) -> Inpainter:
     file = path.resolve()
     state = file.stat()
-    return _unchanged_painter(file, state.st_mtime_ns, state.st_size, device)
+    return _unchanged_painter(
+        model if isinstance(model, str) else Path(model), file, state.st_mtime_ns, state.st_size, device
+    )
 
 
 @lru_cache(maxsize=1)
-def _unchanged_painter(file: Path, modified: int, size: int, device: str) -> Inpainter:
+def _unchanged_painter(model: str | Path, file: Path, modified: int, size: int, device: str) -> Inpainter:
     """Keep the model that was used last, as long as its file is the same."""
-    return _painter(file, device)
+    return load(model, device=device)
 
 
-def _find(name_or_path: str | os.PathLike[str]) -> Path:
+def _file_of(name: ModelName) -> Path:
+    """The file behind a name of a model that has one."""
+    if name.kind != "network":
+        if not Path(name.target).is_file():
+            raise CheckpointError(f"there is no model file {os.fspath(name.target)}; give one that exists")
+        return Path(name.target)
     try:
-        return find_weights(name_or_path)
+        return find_weights(name.target)
     except CheckpointError as error:
-        raise CheckpointError(f"{error}; without a network: {', '.join(CLASSICAL)}") from error
+        raise CheckpointError(
+            f"{error}; without a network of ours: {', '.join(CLASSICAL)}, a file of LaMa or MI-GAN "
+            "(.onnx, .pt), or 'cmd: TOOL {image} {mask} {out}'"
+        ) from error

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from twofold.devices import choose_device
 from twofold.engine.crops import choose_crops, cut
 from twofold.engine.distinct import Choice, choose_distinct
 from twofold.engine.draws import Drawing, Scene
+from twofold.engine.fingerprints import twofold_version
 from twofold.engine.groups import Box
 from twofold.errors import InputError
 from twofold.inpainter import Progress, Result, Sample
@@ -32,13 +34,17 @@ class TorchInpainter:
     on the same machine.
     """
 
-    def __init__(self, network: FillingNetwork, name: str, *, device: str = "auto") -> None:
+    def __init__(
+        self, network: FillingNetwork, name: str, *, device: str = "auto", digest: str | None = None
+    ) -> None:
         """Take a network; a torch module is moved to the device and set to evaluation.
 
         Args:
             network: fills batches of crops.
             name: for reports.
             device: see ``twofold.devices.choose_device``.
+            digest: of the weights' file, see ``twofold.engine.fingerprints.file_digest``; None: the
+                weights are of unknown origin, and there is no fingerprint.
 
         Raises:
             InputError: if the device cannot be used.
@@ -48,6 +54,8 @@ class TorchInpainter:
             network.to(self._device).float().eval().requires_grad_(False)
         self._network = network
         self._name = name
+        self._digest = digest
+        self._own_options = self.options
 
     @property
     def name(self) -> str:
@@ -65,6 +73,19 @@ class TorchInpainter:
         if isinstance(self._network, DiverseNetwork) and is_dataclass(self._network.options):
             return asdict(self._network.options)  # type: ignore[arg-type]  # an instance, not a class
         return {}
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Name, digest of the weights, options other than the first ones, versions, kind of device.
+
+        None where the weights' origin is not known: then answers may not be kept.
+        """
+        if self._digest is None:
+            return None
+        options = self.options
+        changed = [f"{name}={value}" for name, value in options.items() if options != self._own_options]
+        versions = [twofold_version(), f"torch {torch.__version__}", self._device.type]
+        return ", ".join([" ".join([self._name, self._digest, *changed]), *versions])
 
     def fill(
         self,

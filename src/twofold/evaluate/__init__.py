@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from twofold.evaluate.compare import evaluate
 from twofold.evaluate.protocol import Protocol
-from twofold.evaluate.report import Report
+from twofold.evaluate.results import Report
 
 __all__ = ["Protocol", "Report", "evaluate"]

@@ -1,65 +1,79 @@
-"""Run inpainters over a protocol and measure every answer."""
+"""Run inpainters over a protocol, measure every answer, and report."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
+from tempfile import TemporaryDirectory
 
 import numpy as np
-import numpy.typing as npt
 
-from twofold.engine.classical import Classical
 from twofold.engine.load import load
 from twofold.errors import InputError
-from twofold.evaluate.protocol import Case, Protocol
-from twofold.evaluate.report import Report, Row, library_versions
-from twofold.evaluate.scores import score_answers
-from twofold.features.lpips import LPIPS, pretrained_lpips
+from twofold.evaluate.cases import Case, Cases
+from twofold.evaluate.costs import measured
+from twofold.evaluate.protocol import Protocol
+from twofold.evaluate.ready import PREFIX, ReadyAnswers
+from twofold.evaluate.report import CasePictures, check_page_extra, choose_cases, write_report
+from twofold.evaluate.results import Figure, Report, Row, Timing, library_versions
+from twofold.evaluate.scores import Scorer
+from twofold.evaluate.sets import Embedder, Matrix, check_enough, few_pictures, networks_of, set_figures
+from twofold.evaluate.store import Answers, Store
+from twofold.evaluate.yardsticks import BEST, metric, of_kind
 from twofold.inpainter import Inpainter
-from twofold.pixels import composite, replacing
+from twofold.pixels import composite
 
 Progress = Callable[[str, int, int], None]
 """Called after each case with the model's name, cases so far, and cases to come in all."""
 
-
 DEFAULT_PROTOCOL = Protocol()
 """That of the bundled weights."""
+PHOTOGRAPHS = "photographs"
+"""Owner, in the store, of the features of the true pictures."""
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """Composited fills of one hole, and the seconds that one of them took."""
+@dataclass(frozen=True)
+class Output:
+    """What an evaluation leaves behind.
 
-    images: tuple[npt.NDArray[np.uint8], ...]
-    seconds: float
+    Attributes:
+        folder: for the report's files; None writes nothing.
+        cache: folder that keeps answers, scores and features, so that a run that was killed goes on and
+            the next one is quick; None: ``cache`` in ``folder``, or nothing is kept.
+        page: whether to write ``report.html``; needs the extra ``evaluate``.
+        pictures: cases that the page shows, the worst and the best by the first model.
+    """
+
+    folder: Path | None = None
+    cache: Path | None = None
+    page: bool = True
+    pictures: int = 40
 
 
 def evaluate(
     images: Path,
-    models: Sequence[str | Inpainter],
-    out: Path | None = None,
+    models: Sequence[str | Inpainter] | Mapping[str, Inpainter],
+    out: Path | Output | None = None,
     *,
     protocol: Protocol = DEFAULT_PROTOCOL,
-    cache: Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Report:
-    """Measure models on a folder of photographs: PSNR and LPIPS (AlexNet) by hole ratio.
+    """Measure models on a folder of photographs, by hole ratio and kind of hole.
 
-    With ``protocol.samples`` above 1 also the best of several answers and their diversity; see
-    ``twofold.evaluate.scores``.
+    Answers of inpainters that tell a ``fingerprint`` are kept and not computed again; see ``Output``.
 
     Args:
         images: folder of photographs, at any depth.
         models: anything that ``twofold.engine.load.load`` understands (bundled models, weights files,
-            classical methods), or inpainters. Where two have one name, the later is reported as it
-            was given here.
-        out: folder for ``report.md`` and ``report.json``; None writes nothing.
-        protocol: which crops and holes.
-        cache: folder that keeps the answers of classical methods, which are slow and never change.
+            classical methods, foreign model files, command lines), ``results:FOLDER`` (see
+            ``twofold.evaluate.ready``), or inpainters. Where two have one name, the later is reported
+            as it was given here. A mapping gives each inpainter the name it is reported under.
+        out: folder for the report, or all that is to be left behind; None writes nothing.
+        protocol: which crops, holes and metrics.
         device: for the networks; see ``load``.
         progress: called after each case.
 
@@ -68,102 +82,242 @@ def evaluate(
 
     Raises:
         InputError: if no model is given, or two of one name.
-        CheckpointError: if weights of a model or of the metric cannot be found.
-        MissingExtraError: if a classical method's package is not installed.
+        CheckpointError: if weights of a model or of a metric cannot be found.
+        MissingExtraError: if a package of a model, a metric or the page is not installed.
         TrainingError: if ``images`` holds no photograph that can be read.
     """
-    inpainters = _named(models, device)
+    output = out if isinstance(out, Output) else Output(folder=out)
+    if output.folder is not None and output.page:
+        check_page_extra()
     cases = protocol.cases(images)
-    lpips = pretrained_lpips("alex")
-    rows: list[Row] = []
-    for name, inpainter in inpainters.items():
-        for done, case in enumerate(cases, start=1):
-            row = measure(inpainter, case, lpips, samples=protocol.samples, seed=protocol.seed, cache=cache)
-            rows.append(replace(row, model=name))
-            if progress is not None:
-                progress(name, done, len(cases))
-    libraries = {name: i.version for name, i in inpainters.items() if isinstance(i, Classical)}
-    versions = library_versions() | libraries
-    report = Report(protocol.tag, tuple(rows), versions, samples=protocol.samples)
-    if out is not None:
-        report.write(out)
+    painters = named(models, cases, device)
+    with _stores(output, protocol.seed) as stores:
+        run = Evaluation(cases, protocol, stores)
+        report = run.report(painters, progress)
+        if output.folder is not None:
+            pictures = run.pictures(painters, choose_cases(report, output.pictures)) if output.page else None
+            write_report(report, output.folder, pictures, page=output.page)
     return report
 
 
-def measure(
-    inpainter: Inpainter,
-    case: Case,
-    lpips: LPIPS,
-    *,
-    samples: int = 1,
-    seed: int = 0,
-    cache: Path | None = None,
-) -> Row:
-    """Let an inpainter answer one case, and score what it answers.
+def named(
+    models: Sequence[str | Inpainter] | Mapping[str, Inpainter], cases: Cases, device: str
+) -> dict[str, Inpainter]:
+    """Build the inpainters and give each a name of its own for the report.
 
-    Only an inpainter whose attribute ``diverse`` is true is asked for several samples; any other would
-    give the same answer each time.
+    Raises:
+        InputError: if no model is given, or two of one name.
     """
-    wanted = samples if getattr(inpainter, "diverse", False) else 1
-    answers = _answers(inpainter, case, wanted, seed, cache)
-    return Row(
-        model=inpainter.name,
-        photo=case.photo,
-        key=case.key,
-        bucket=case.bucket,
-        scores=score_answers(answers.images, case, lpips, several=samples > 1),
-        seconds=answers.seconds,
+    found: dict[str, Inpainter] = dict(models) if isinstance(models, Mapping) else {}
+    for model in () if isinstance(models, Mapping) else models:
+        inpainter: Inpainter
+        if not isinstance(model, str):
+            inpainter = model
+        elif model.partition("=")[2].startswith(PREFIX):
+            label, _, folder = model.partition(f"={PREFIX}")
+            inpainter = ReadyAnswers(Path(folder), cases, name=label)
+        elif model.startswith(PREFIX):
+            inpainter = ReadyAnswers(Path(model.removeprefix(PREFIX)), cases)
+        else:
+            inpainter = load(model, device=device)
+        name = inpainter.name if inpainter.name not in found else str(model)
+        if name in found:
+            raise InputError(f"{name} is given twice; name each model once")
+        found[name] = inpainter
+    if not found:
+        raise InputError("no model is given to evaluate; name at least one, for example opencv-telea")
+    return found
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where things are kept: for good, and until the end of this run."""
+
+    lasting: Store
+    passing: Store
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A model in an evaluation.
+
+    Attributes:
+        name: in the report.
+        painter: the model.
+        samples: answers to each hole that it is asked for.
+        store: where its answers are kept: for good only if it tells all that they depend on.
+        owner: its name in the store.
+    """
+
+    name: str
+    painter: Inpainter
+    samples: int
+    store: Store
+    owner: str
+
+
+class Evaluation:
+    """Models, cases and metrics of one protocol, on one store.
+
+    Args:
+        cases: what is to be answered.
+        protocol: which metrics, how many samples, which seed.
+        stores: what is known already, and where it is kept.
+
+    Raises:
+        InputError: if a metric needs more photographs than there are.
+        CheckpointError: if weights of a metric cannot be found or fetched.
+    """
+
+    def __init__(self, cases: Cases, protocol: Protocol, stores: Stores) -> None:
+        self._cases = cases
+        self._protocol = protocol
+        self._stores = stores
+        self._names, self._warnings = _names(protocol)
+        self._of_sets = of_kind(self._names, "set")
+        self._of_cases = of_kind(self._names, "picture", "answers")
+        self._networks = networks_of(self._of_sets)
+        self._scorer = Scorer()
+        self._embedder = Embedder(protocol.resize)
+        check_enough(self._of_sets, len(cases))
+        self._scorer.prepare(self._of_cases)
+        self._embedder.prepare(self._networks)
+
+    def report(self, painters: Mapping[str, Inpainter], progress: Progress | None = None) -> Report:
+        """Let every model answer every case, and measure."""
+        rows: list[Row] = []
+        timings: dict[str, list[Timing]] = {}
+        sets: list[Figure] = []
+        versions = library_versions()
+        for entrant in self._entrants(painters):
+            timings[entrant.name] = []
+            features: dict[str, list[tuple[Matrix, ...]]] = {}
+            for done, case in enumerate(self._cases, start=1):
+                row, timing = self._measure(entrant, case)
+                rows.append(row)
+                timings[entrant.name].append(timing)
+                for network in self._networks:
+                    features.setdefault(network, []).append(self._features(network, entrant, case))
+                if progress is not None:
+                    progress(entrant.name, done, len(self._cases))
+            sets += set_figures(entrant.name, self._of_sets, _joined(features), self._photographs)
+            versions[entrant.name] = getattr(entrant.painter, "fingerprint", None) or "not told"
+        return Report(
+            tag=self._protocol.tag,
+            description=self._protocol.description,
+            metrics=self._names,
+            rows=tuple(rows),
+            sets=tuple(sets),
+            versions=versions,
+            samples=self._protocol.samples,
+            warnings=(*self._warnings, *few_pictures(self._of_sets, len(self._cases))),
+            timings=timings,
+        )
+
+    def pictures(self, painters: Mapping[str, Inpainter], keys: Sequence[str]) -> dict[str, CasePictures]:
+        """The pictures of some cases, by key, for a page."""
+        entrants = self._entrants(painters)
+        found = {}
+        for case in self._cases if keys else ():
+            if case.key in keys:
+                answers = {one.name: self._answers(one, case).images for one in entrants}
+                found[case.key] = CasePictures(case.image, case.hole, answers)
+        return {key: found[key] for key in keys}
+
+    def _entrants(self, painters: Mapping[str, Inpainter]) -> list[Entrant]:
+        """The models with what they are asked for, and where their answers are kept."""
+        found = []
+        for name, painter in painters.items():
+            samples = self._protocol.samples if getattr(painter, "diverse", False) else 1
+            fingerprint = getattr(painter, "fingerprint", None)
+            known = fingerprint is not None
+            store = self._stores.lasting if known else self._stores.passing
+            found.append(Entrant(name, painter, samples, store, str(fingerprint) if known else name))
+        return found
+
+    @cached_property
+    def _photographs(self) -> dict[str, tuple[Matrix, ...]]:
+        """Network -> features of the true pictures of all cases."""
+        store = self._stores.lasting
+        found: dict[str, list[tuple[Matrix, ...]]] = {}
+        for case in self._cases if self._networks else ():
+            for network in self._networks:
+                name = self._embedder.name(network)
+                known = store.features(name, PHOTOGRAPHS, case, 1)
+                if known is None:
+                    known = self._embedder(network, [case.image])
+                    store.keep_features(name, PHOTOGRAPHS, case, known)
+                found.setdefault(network, []).append(known)
+        return _joined(found)
+
+    def _measure(self, entrant: Entrant, case: Case) -> tuple[Row, Timing]:
+        """Answer one case, or take what is known, and compute the scores that are not."""
+        answers = self._answers(entrant, case)
+        known = entrant.store.scores(entrant.owner, case, entrant.samples)
+        missing = [name for name in self._of_cases if name not in known]
+        if missing:
+            scores = self._scorer(answers.images, case, missing)
+            entrant.store.keep_scores(entrant.owner, case, entrant.samples, scores)
+            known |= scores
+        chosen = {name: known[name] for name in self._of_cases}
+        return Row(entrant.name, case.photo, case.key, case.kind, case.ratio, chosen), answers.timing
+
+    def _features(self, network: str, entrant: Entrant, case: Case) -> tuple[Matrix, ...]:
+        """A network's features of the answers to a case."""
+        name = self._embedder.name(network)
+        known = entrant.store.features(name, entrant.owner, case, entrant.samples)
+        if known is None:
+            known = self._embedder(network, self._answers(entrant, case).images)
+            entrant.store.keep_features(name, entrant.owner, case, known)
+        return known
+
+    def _answers(self, entrant: Entrant, case: Case) -> Answers:
+        """The answers to a case, composited: kept ones, or new ones, which are kept."""
+        known = entrant.store.answers(entrant.owner, case, entrant.samples)
+        if known is not None:
+            return known
+        seed = self._protocol.seed
+        result, seconds, memory = measured(
+            lambda: entrant.painter.fill(case.damaged, case.hole, samples=entrant.samples, seed=seed)
+        )
+        fills = [np.asarray(composite(case.image, one.image, case.hole), np.uint8) for one in result.samples]
+        memory = getattr(entrant.painter, "last_memory", memory)
+        answers = Answers(tuple(fills), Timing(seconds / entrant.samples, memory))
+        entrant.store.keep_answers(entrant.owner, case, answers)
+        return answers
+
+
+def _names(protocol: Protocol) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The metrics to be measured, and a warning for those that cannot be."""
+    names = list(protocol.metrics)
+    if protocol.samples > 1:
+        judged = [name for name in of_kind(names, "picture") if metric(name).better != "neither"]
+        best = [BEST + name for name in judged]
+        return tuple(dict.fromkeys([*names, *best, "diversity", "diversity-hole"])), ()
+    alone = of_kind(names, "answers")
+    if not alone:
+        return tuple(names), ()
+    shown = ", ".join(metric(name).label for name in alone)
+    kept = tuple(name for name in names if name not in alone)
+    return kept, (
+        f"{shown}: not measured, as one answer to a hole was asked for; ask for samples 2 or more.",
     )
 
 
-def _named(models: Sequence[str | Inpainter], device: str) -> dict[str, Inpainter]:
-    """Build the inpainters and give each a name of its own for the report."""
-    named: dict[str, Inpainter] = {}
-    for model in models:
-        inpainter = load(model, device=device) if isinstance(model, str) else model
-        name = inpainter.name if inpainter.name not in named else str(model)
-        if name in named:
-            raise InputError(f"{name} is given twice; name each model once")
-        named[name] = inpainter
-    if not named:
-        raise InputError("no model is given to evaluate; name at least one, for example opencv-telea")
-    return named
+def _joined(features: Mapping[str, Sequence[tuple[Matrix, ...]]]) -> dict[str, tuple[Matrix, ...]]:
+    """Features of single cases, one after the other."""
+    return {
+        network: tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+        for network, found in features.items()
+    }
 
 
-def _answers(inpainter: Inpainter, case: Case, samples: int, seed: int, cache: Path | None) -> Answers:
-    """The answers to a case, from the cache where the method can be trusted not to change."""
-    if cache is None or not isinstance(inpainter, Classical):
-        return _fill(inpainter, case, samples, seed)
-    folder = cache / f"{inpainter.name}@{inpainter.version.replace(' ', '-')}@{seed}"
-    path = folder / case.key[:2] / f"{case.key}.npz"
-    kept = _read_answer(path, case)
-    if kept is not None:
-        return kept
-    answers = _fill(inpainter, case, 1, seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as part:
-        np.savez(part, fill=answers.images[0][case.hole], seconds=answers.seconds)
-    return answers
-
-
-def _fill(inpainter: Inpainter, case: Case, samples: int, seed: int) -> Answers:
-    """Run the inpainter on the damaged picture."""
-    start = time.perf_counter()
-    result = inpainter.fill(case.damaged, case.hole, samples=samples, seed=seed)
-    seconds = (time.perf_counter() - start) / samples
-    fills = [np.asarray(composite(case.image, one.image, case.hole), np.uint8) for one in result.samples]
-    return Answers(tuple(fills), seconds)
-
-
-def _read_answer(path: Path, case: Case) -> Answers | None:
-    """A cached answer, or None if there is none or it is damaged (it is then computed anew)."""
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            fill, seconds = kept["fill"], float(kept["seconds"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return None
-    if fill.shape != (int(case.hole.sum()), 3) or fill.dtype != np.uint8:
-        return None
-    image = case.image.copy()
-    image[case.hole] = fill
-    return Answers((image,), seconds)
+@contextmanager
+def _stores(output: Output, seed: int) -> Iterator[Stores]:
+    """The store that lasts, if one is wanted, and one for this run alone."""
+    folder = output.cache
+    if folder is None and output.folder is not None:
+        folder = output.folder / "cache"
+    with TemporaryDirectory(prefix="twofold-") as temporary:
+        passing = Store(Path(temporary), seed)
+        yield Stores(passing if folder is None else Store(folder, seed), passing)

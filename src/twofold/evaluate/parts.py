@@ -22,8 +22,9 @@ from twofold.dsi.judge import judge_structure, judge_texture, judge_vqvae
 from twofold.dsi.model import Dsi
 from twofold.engine.classical import CLASSICAL
 from twofold.errors import InputError
-from twofold.evaluate.protocol import Case, Protocol
-from twofold.evaluate.report import hash_of_cases, library_versions
+from twofold.evaluate.cases import Case
+from twofold.evaluate.protocol import Protocol
+from twofold.evaluate.results import hash_of_cases, library_versions
 from twofold.features.lpips import pretrained_lpips
 from twofold.pixels import replacing
 from twofold.tensors import hole_to_tensor, image_to_tensor

@@ -1,50 +1,61 @@
-"""What is measured: which crops of which photographs, with which holes."""
+"""What is measured, and how: which crops of which photographs, with which holes, by which metrics."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args, overload
+from typing import get_args
 
-import numpy as np
-import numpy.typing as npt
-
-from twofold.data.pairs import VALIDATION_BUCKETS, ValidationPairs
+from twofold.data.pairs import VALIDATION_BUCKETS
 from twofold.errors import InputError
-from twofold.evaluate.report import Bucket
-from twofold.masks.boxes import centre_box
-from twofold.tensors import tensor_to_image
+from twofold.evaluate.cases import Cases, Crop
+from twofold.evaluate.holes import choose_holes
+from twofold.evaluate.results import bucket_name
+from twofold.evaluate.yardsticks import metric
+from twofold.features.inception import Resize
+from twofold.masks.buckets import MASK_KINDS
 
-Masks = Literal["free-form", "centre"]
-"""Kinds of holes: strokes of 10-50 % of the crop in four buckets, or one centre box of half its side."""
+OWN_METRICS = ("psnr", "ssim-gaussian11", "l1", "l1-hole", "lpips", "rim", "seam")
+"""What the protocol of the bundled weights measures unless other metrics are asked for."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """The protocol of the bundled weights: centre crops with one free-form hole each.
+    """Everything that a figure depends on but photographs and models; the defaults are the bundled weights'.
 
-    Photographs are taken in the order of their paths. The hole ratio goes through 10-20, 20-30,
-    30-40 and 40-50 % in turn, so 300 photographs give 75 of each. These are the examples that
-    training validates on (``twofold.data.pairs.ValidationPairs``): a photograph whose shorter side
-    is above 9/8 of the crop is scaled down to that, one too small for the crop is enlarged. Answers
-    are composited, and every metric but the diversity is taken over the whole crop.
+    Photographs are taken in the order of their paths. Kinds of holes take turns from photograph to
+    photograph, and so do the ranges of hole ratios: 300 photographs with one kind and four ranges give 75
+    of each. Holes are drawn by seed and position. Models see the crop with black in the hole; what they
+    answer is composited, so every metric sees true pixels outside the hole.
 
     Attributes:
+        name: short; that of the paper whose rules these are.
         size: side of the crops, in pixels.
+        crop: how a photograph becomes a crop; see ``twofold.evaluate.cases.Crop``.
+        masks: kinds of holes (``twofold.masks.buckets.MASK_KINDS``), or one folder of mask files.
+        ratios: ranges [low, high) of hole ratios, as fractions; none: holes as the generator draws them.
+            ``centre`` and ``regular`` boxes always have their own ratio.
         seed: of the holes and of the answers; 0 or above.
         limit: only the first so many photographs; None takes all.
         samples: answers to each hole asked of a model that has several to give; others give one.
-        masks: kind of the holes; ``centre``, the box on which papers report diversity, is the same
-            in each crop.
+        metrics: names out of ``twofold.evaluate.yardsticks.METRICS``.
+        resize: how pictures are brought to the size of the Inception network.
+        did: what the paper says or its code does, where these rules come from.
+        unknown: what could not be found out, or differs here.
     """
 
+    name: str = "own"
     size: int = 256
+    crop: Crop = "centre"
+    masks: tuple[str, ...] = ("free-form",)
+    ratios: tuple[tuple[float, float], ...] = VALIDATION_BUCKETS
     seed: int = 0
     limit: int | None = None
     samples: int = 1
-    masks: Masks = "free-form"
+    metrics: tuple[str, ...] = OWN_METRICS
+    resize: Resize = "bilinear"
+    did: str = ""
+    unknown: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work, before anything is read."""
@@ -55,81 +66,73 @@ class Protocol:
             )
         if self.samples < 1:
             raise InputError(f"samples is {self.samples}; give 1 or more answers to each hole")
-        if self.masks not in get_args(Masks):
-            raise InputError(f"masks is {self.masks!r}; choose from {', '.join(get_args(Masks))}")
+        if self.crop not in get_args(Crop):
+            raise InputError(f"crop is {self.crop!r}; choose from {', '.join(get_args(Crop))}")
+        if any(isinstance(names, str) for names in (self.masks, self.metrics)):
+            raise InputError(f"masks is {self.masks!r} and metrics {self.metrics!r}; give tuples of names")
+        folder = self.mask_folder
+        unknown = [kind for kind in self.masks if kind not in MASK_KINDS and folder is None]
+        if unknown or not self.masks:
+            seen = f"masks is {unknown[0]!r}, which is no folder" if unknown else "masks is empty"
+            raise InputError(f"{seen}; give a folder of mask files, or kinds out of {', '.join(MASK_KINDS)}")
+        for low, high in self.ratios:
+            if not 0 <= low < high <= 1:
+                raise InputError(f"ratios hold ({low:g}, {high:g}); give ranges with 0 <= low < high <= 1")
+        if not self.metrics:
+            raise InputError("no metric is given; name at least one, for example psnr")
+        for name in self.metrics:
+            metric(name)
+
+    @property
+    def mask_folder(self) -> Path | None:
+        """The folder of mask files, if the holes come from one."""
+        if len(self.masks) == 1 and self.masks[0] not in MASK_KINDS and Path(self.masks[0]).is_dir():
+            return Path(self.masks[0])
+        return None
 
     @property
     def tag(self) -> str:
-        """Short name for reports; equal tags on equal photographs mean equal crops and holes."""
-        holes = "free-form-10-50" if self.masks == "free-form" else "centre-box"
-        tag = f"centre-{self.size}/{holes}/seed-{self.seed}/v1"
-        return tag if self.samples == 1 else f"{tag}/samples-{self.samples}"
+        """Short name for reports; equal tags and equal hashes of the cases mean comparable figures."""
+        holes = "+".join(self.masks) if self.mask_folder is None else f"folder:{self.mask_folder.name}"
+        if self.ratios and not set(self.masks) <= {"centre", "regular"}:
+            lows, highs = zip(*self.ratios, strict=True)
+            holes += f"-{round(min(lows) * 100)}-{round(max(highs) * 100)}"
+        several = f"/samples-{self.samples}" if self.samples > 1 else ""
+        return f"{self.name}/{self.crop}-{self.size}/{holes}/seed-{self.seed}{several}/v1"
+
+    @property
+    def description(self) -> tuple[str, ...]:
+        """The rules in sentences, for the reader of a report."""
+        crops = {
+            "centre": f"scaled down to a shorter side of at most {self.size * 9 // 8} pixels, the middle "
+            f"{self.size} pixels square (smaller photographs are enlarged)",
+            "square": f"shorter side scaled to {self.size} pixels, middle square",
+            "stretch": f"scaled to {self.size}x{self.size} pixels, whatever its shape",
+        }
+        ranges = ", ".join(bucket_name(*one) for one in self.ratios) if self.ratios else "as drawn"
+        holes = (
+            f"generated, {', '.join(self.masks)} in turn"
+            if self.mask_folder is None
+            else f"mask files of {self.mask_folder.name}"
+        )
+        lines = [
+            f"Crops: {crops[self.crop]} (Lanczos).",
+            f"Holes: {holes}; ratios: {ranges}; seed {self.seed}.",
+            "Answers: composited, so that known pixels are true.",
+        ]
+        if self.did:
+            lines.append(f"The paper: {self.did}")
+        if self.unknown:
+            lines.append(f"Not known, or other here: {self.unknown}")
+        return tuple(lines)
 
     def cases(self, folder: Path) -> Cases:
         """List the cases of a folder of photographs.
 
         Raises:
             TrainingError: if the folder does not exist or holds no photograph that can be read.
+            InputError: if mask files fit some photographs by name, but not all, or no ratio.
+            MaskError: if a folder of masks holds none that can be read.
         """
-        pairs = ValidationPairs(folder, size=self.size, seed=self.seed, limit=self.limit)
-        return Cases(pairs, masks=self.masks)
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One picture with one hole.
-
-    Attributes:
-        photo: path of the photograph within its folder, with forward slashes.
-        image: the true picture, uint8 RGB [h w 3].
-        hole: [h w], True = missing.
-        bucket: the range of hole ratios that this case is counted under, or the kind of its hole.
-    """
-
-    photo: str
-    image: npt.NDArray[np.uint8]
-    hole: npt.NDArray[np.bool_]
-    bucket: Bucket
-
-    @property
-    def damaged(self) -> npt.NDArray[np.uint8]:
-        """The picture with black in the hole: what an inpainter is given, so nothing can leak."""
-        return np.where(self.hole[..., None], np.uint8(0), self.image)
-
-    @property
-    def key(self) -> str:
-        """SHA-256 of the true pixels and the hole, in hex."""
-        digest = hashlib.sha256(repr(self.image.shape).encode())
-        digest.update(np.ascontiguousarray(self.image).tobytes())
-        digest.update(np.packbits(self.hole).tobytes())
-        return digest.hexdigest()
-
-
-class Cases(Sequence[Case]):
-    """The cases of one folder, read when they are asked for."""
-
-    def __init__(self, pairs: ValidationPairs, *, masks: Masks = "free-form") -> None:
-        self._pairs = pairs
-        self._masks = masks
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    @overload
-    def __getitem__(self, index: int) -> Case: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Case]: ...
-    def __getitem__(self, index: int | slice) -> Case | list[Case]:
-        """Read one case, or several."""
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(f"case {index} of {len(self)}")
-        example = self._pairs[index]
-        photos = self._pairs.photos
-        photo = photos.paths[int(example["index"])].relative_to(photos.root).as_posix()
-        image = tensor_to_image(example["image"][None])[0]
-        if self._masks == "centre":
-            return Case(photo, image, centre_box(*image.shape[:2]), "centre")
-        hole = example["hole"][0].numpy() > 0.5
-        return Case(photo, image, hole, VALIDATION_BUCKETS[int(example["bucket"])])
+        holes = choose_holes(self.masks, self.mask_folder, self.ratios, self.seed)
+        return Cases(folder, holes, size=self.size, crop=self.crop, limit=self.limit)

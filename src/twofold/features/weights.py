@@ -12,7 +12,8 @@ import os
 import pickle
 import urllib.request
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,20 +29,31 @@ _TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Trunk:
-    """A pretrained feature network: its files and the convolutions in them.
+class Published:
+    """A published file of weights.
 
     Attributes:
-        file: torchvision's file name; the eight hex digits in it begin its SHA-256.
-        url: where that file is published.
-        copies: other file names that are understood, of the ``.npz`` layout (``conv{i}.weight``).
-        places: position of each convolution in torchvision's ``features`` sequence.
-        shapes: weight shape of each convolution, out-in-height-width.
+        file: its name; the eight hex digits before ``.pth`` begin its SHA-256.
+        url: where it is published.
+        copies: other file names that are looked for too.
     """
 
     file: str
     url: str
     copies: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trunk(Published):
+    """Torchvision's file of a feature network, and the convolutions in it.
+
+    Its ``copies`` are of the ``.npz`` layout (``conv{i}.weight``).
+
+    Attributes:
+        places: position of each convolution in torchvision's ``features`` sequence.
+        shapes: weight shape of each convolution, out-in-height-width.
+    """
+
     places: tuple[int, ...]
     shapes: tuple[tuple[int, int, int, int], ...]
 
@@ -74,14 +86,10 @@ TRUNKS = {
 def load_trunk(name: str, path: Path | None = None, *, download: bool = True) -> dict[str, Tensor]:
     """Give the convolutions of a pretrained feature network, in float32.
 
-    Looks, in this order, at ``path``; in the folder named by the environment variable
-    ``TWOFOLD_FEATURES``; in the cache (``~/.cache/twofold/features``, or ``features`` under
-    ``TWOFOLD_CACHE``); then downloads torchvision's file to the cache.
-
     Args:
         name: ``"vgg16"`` or ``"alexnet"``.
         path: a torchvision ``.pth`` state dict, or an ``.npz`` with ``conv{i}.weight`` and
-            ``conv{i}.bias``; no other place is looked at.
+            ``conv{i}.bias``; None looks where ``locate`` says.
         download: False never touches the network.
 
     Returns:
@@ -94,20 +102,56 @@ def load_trunk(name: str, path: Path | None = None, *, download: bool = True) ->
     if name not in TRUNKS:
         raise InputError(f"{name!r} is no feature network; give one of {', '.join(TRUNKS)}")
     trunk = TRUNKS[name]
-    found = path if path is not None else find_trunk(trunk)
+    return _convolutions(trunk, locate(trunk, path, download=download))
+
+
+def load_state(
+    published: Published, path: Path | None = None, *, download: bool = True
+) -> Mapping[str, Tensor]:
+    """Give all tensors of a published state dict.
+
+    Args:
+        published: which.
+        path: a file of that layout; None looks where ``locate`` says.
+        download: False never touches the network.
+
+    Raises:
+        CheckpointError: if the file cannot be found, fetched or read.
+    """
+    found = locate(published, path, download=download)
+    with _readable(published, found):
+        return _read_pth(found)
+
+
+def locate(published: Published, path: Path | None = None, *, download: bool = True) -> Path:
+    """Find a published file, or fetch it.
+
+    Looks, in this order, at ``path``; in the folder named by the environment variable
+    ``TWOFOLD_FEATURES``; in the cache (``~/.cache/twofold/features``, or ``features`` under
+    ``TWOFOLD_CACHE``); then downloads the file to the cache.
+
+    Args:
+        published: which.
+        path: where it is; no other place is looked at, and the file need not exist.
+        download: False never touches the network.
+
+    Raises:
+        CheckpointError: if it cannot be found or fetched.
+    """
+    found = path if path is not None else _find(published)
     if found is None and download:
-        found = _download(trunk, cache_folder())
+        found = _download(published, cache_folder())
     if found is None:
-        raise CheckpointError(_missing(trunk, "it is nowhere on this machine"))
-    return _read(trunk, found)
+        raise CheckpointError(_missing(published, "it is nowhere on this machine"))
+    return found
 
 
-def find_trunk(trunk: Trunk) -> Path | None:
-    """Look for a trunk's file on this machine; None if there is none."""
+def _find(published: Published) -> Path | None:
+    """Look for a file on this machine; None if there is none."""
     named = os.environ.get("TWOFOLD_FEATURES")
     folders = [Path(named)] if named else []
     for folder in [*folders, cache_folder()]:
-        for file in (trunk.file, *trunk.copies):
+        for file in (published.file, *published.copies):
             if (folder / file).is_file():
                 return folder / file
     return None
@@ -119,49 +163,64 @@ def cache_folder() -> Path:
     return (Path(root) if root else Path.home() / ".cache" / "twofold") / "features"
 
 
-def _missing(trunk: Trunk, why: str) -> str:
+def _missing(published: Published, why: str) -> str:
     """The one sentence for weights that cannot be had."""
     return (
-        f"the feature weights {trunk.file} are needed but {why}; fetch {trunk.url} on a machine with a "
-        f"network and put it in {cache_folder()}, or in a folder named by TWOFOLD_FEATURES"
+        f"the feature weights {published.file} are needed but {why}; fetch {published.url} on a machine "
+        f"with a network and put it in {cache_folder()}, or in a folder named by TWOFOLD_FEATURES"
     )
 
 
-def _download(trunk: Trunk, folder: Path) -> Path:
-    """Fetch a trunk's file, check its SHA-256 and only then give it its name."""
-    _log.warning("downloading %s to %s", trunk.url, folder)
-    part = folder / f"{trunk.file}.{os.getpid()}.part"
+def _download(published: Published, folder: Path) -> Path:
+    """Fetch a file, check its SHA-256 and only then give it its name."""
+    _log.warning("downloading %s to %s", published.url, folder)
+    part = folder / f"{published.file}.{os.getpid()}.part"
     digest = hashlib.sha256()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(trunk.url, timeout=_TIMEOUT_SECONDS) as source, part.open("wb") as target:
+        with (
+            urllib.request.urlopen(published.url, timeout=_TIMEOUT_SECONDS) as source,
+            part.open("wb") as target,
+        ):
             while piece := source.read(_CHUNK):
                 digest.update(piece)
                 target.write(piece)
-        wanted, seen = trunk.file.removesuffix(".pth").rsplit("-", 1)[1], digest.hexdigest()[:8]
+        wanted, seen = published.file.removesuffix(".pth").rsplit("-", 1)[1], digest.hexdigest()[:8]
         if seen != wanted:
-            raise CheckpointError(_missing(trunk, f"the download's SHA-256 begins with {seen}, not {wanted}"))
-        part.replace(folder / trunk.file)
+            raise CheckpointError(
+                _missing(published, f"the download's SHA-256 begins with {seen}, not {wanted}")
+            )
+        part.replace(folder / published.file)
     # No network, no such host, a broken connection, a full disk: URLError is an OSError.
     except (OSError, http.client.HTTPException) as error:
-        raise CheckpointError(_missing(trunk, f"it cannot be downloaded ({error})")) from error
+        raise CheckpointError(_missing(published, f"it cannot be downloaded ({error})")) from error
     finally:
         part.unlink(missing_ok=True)
-    return folder / trunk.file
+    return folder / published.file
 
 
-def _read(trunk: Trunk, path: Path) -> dict[str, Tensor]:
-    """Read a trunk's convolutions from a file of either layout and check their shapes."""
+@contextmanager
+def _readable(published: Published, path: Path) -> Iterator[None]:
+    """Turn whatever reading a file raises into one sentence."""
     try:
-        state, names = _read_npz(path) if path.suffix == ".npz" else _read_pth(trunk, path)
+        yield
     except FileNotFoundError as error:
-        raise CheckpointError(_missing(trunk, f"{path} does not exist")) from error
+        raise CheckpointError(_missing(published, f"{path} does not exist")) from error
     except (OSError, ValueError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError) as error:
-        raise CheckpointError(f"{path} cannot be read as {trunk.file} ({error}); fetch it again") from error
+        raise CheckpointError(
+            f"{path} cannot be read as {published.file} ({error}); fetch it again"
+        ) from error
+
+
+def _convolutions(trunk: Trunk, path: Path) -> dict[str, Tensor]:
+    """Read a trunk's convolutions from a file of either layout and check their shapes."""
+    flat = path.suffix == ".npz"
+    with _readable(trunk, path):
+        state = _read_npz(path) if flat else _read_pth(path)
     weights: dict[str, Tensor] = {}
     for index, shape in enumerate(trunk.shapes):
         for kind, wanted in (("weight", shape), ("bias", shape[:1])):
-            key = names.format(trunk.places[index] if path.suffix != ".npz" else index) + kind
+            key = f"conv{index}.{kind}" if flat else f"features.{trunk.places[index]}.{kind}"
             value = state.get(key)
             if value is None or tuple(value.shape) != wanted:
                 seen = "missing" if value is None else f"of shape {tuple(value.shape)}"
@@ -172,16 +231,16 @@ def _read(trunk: Trunk, path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def _read_npz(path: Path) -> tuple[Mapping[str, Tensor], str]:
-    """The arrays of an .npz file and the pattern of its keys."""
+def _read_npz(path: Path) -> Mapping[str, Tensor]:
+    """The arrays of an .npz file that belong to convolutions."""
     with np.load(path, allow_pickle=False) as archive:
         arrays = {key: archive[key] for key in archive.files if key.startswith("conv")}
-    return {key: torch.from_numpy(array) for key, array in arrays.items()}, "conv{}."
+    return {key: torch.from_numpy(array) for key, array in arrays.items()}
 
 
-def _read_pth(trunk: Trunk, path: Path) -> tuple[Mapping[str, Tensor], str]:
-    """The tensors of a torchvision state dict and the pattern of its keys."""
+def _read_pth(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a state dict."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict):
         raise ValueError(f"it holds a {type(state).__name__}, not a state dict")
-    return state, "features.{}."
+    return state

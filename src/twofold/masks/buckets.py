@@ -11,7 +11,8 @@ import numpy.typing as npt
 from twofold.errors import InputError
 from twofold.masks.boxes import centre_box, check_size, random_boxes, regular_box
 from twofold.masks.irregular import irregular
-from twofold.masks.strokes import free_form
+from twofold.masks.objects import object_shaped
+from twofold.masks.strokes import free_form, thin
 
 MaskGenerator = Callable[[int, int, np.random.Generator], npt.NDArray[np.bool_]]
 """height, width, rng -> a hole [h w], True = missing."""
@@ -40,6 +41,8 @@ MASK_KINDS: dict[str, MaskGenerator] = {
     "boxes": random_boxes,
     "free-form": free_form,
     "irregular": irregular,
+    "thin": thin,
+    "object": object_shaped,
 }
 """The kinds of mask by name; each draws one hole with its default options."""
 

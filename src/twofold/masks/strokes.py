@@ -1,4 +1,4 @@
-"""Free-form holes: a few brush strokes that wander and turn, as a hand would rub something out."""
+"""Holes of brush strokes: free-form, as a hand would rub something out, and thin, as scratches and wires."""
 
 from __future__ import annotations
 
@@ -66,6 +66,111 @@ def free_form(
         widths = thickness * rng.uniform(0.75, 1.25, size=len(points))
         draw_stroke(pen, points, widths)
     return np.asarray(canvas) > 0
+
+
+def thin(
+    height: int,
+    width: int,
+    rng: np.random.Generator,
+    *,
+    strokes: tuple[int, int] = (1, 3),
+    brush: tuple[float, float] = (0.005, 0.02),
+) -> npt.NDArray[np.bool_]:
+    """Long thin strokes: scratches, wires across the picture, lines of handwriting.
+
+    All lengths are fractions of the shorter side. No stroke is thinner than about two pixels, so in
+    a small image they take a larger part of it.
+
+    Args:
+        height: rows of the image, in pixels.
+        width: columns of the image, in pixels.
+        rng: the only source of randomness.
+        strokes: fewest and most scratches, bundles of wires or lines of writing.
+        brush: thinnest and thickest brush.
+
+    Returns:
+        A hole [h w], True = missing; never empty.
+
+    Raises:
+        InputError: if a range is empty or the image is.
+    """
+    check_size(height, width)
+    if not 1 <= strokes[0] <= strokes[1]:
+        raise InputError(f"strokes is {strokes}; give the fewest and the most, at least 1")
+    if not 0 < brush[0] <= brush[1]:
+        raise InputError(f"brush is {brush}; give the smallest and the largest fraction above 0")
+    canvas = Image.new("L", (width, height), 0)
+    pen = ImageDraw.Draw(canvas)
+    makers = (_scratch, _wires, _writing)
+    for _ in range(int(rng.integers(strokes[0], strokes[1] + 1))):
+        thickness = min(height, width) * math.exp(rng.uniform(math.log(brush[0]), math.log(brush[1])))
+        for points in makers[int(rng.integers(len(makers)))](width, height, rng):
+            widths = thickness * rng.uniform(0.8, 1.2, size=len(points))
+            draw_stroke(pen, points, widths)
+    hole = np.array(canvas) > 0
+    if not hole.any():  # a picture of a few pixels, between which every stroke went
+        hole[int(rng.integers(height)), int(rng.integers(width))] = True
+    return hole
+
+
+Points = list[tuple[float, float]]
+"""Corners (x, y) of one connected stroke."""
+
+
+def _scratch(width: int, height: int, rng: np.random.Generator) -> list[Points]:
+    """One long line that drifts; its middle is in the picture, its ends need not be."""
+    short = min(height, width)
+    length = short * rng.uniform(0.6, 1.8)
+    pieces = 24
+    headings = rng.uniform(0, 2 * math.pi) + np.cumsum(rng.normal(0, 0.12, size=pieces))
+    x = np.cumsum(np.cos(headings)) * length / pieces
+    y = np.cumsum(np.sin(headings)) * length / pieces
+    middle = pieces // 2
+    x, y = rng.uniform(0, width) + x - x[middle], rng.uniform(0, height) + y - y[middle]
+    return [_points(x, y)]
+
+
+def _wires(width: int, height: int, rng: np.random.Generator) -> list[Points]:
+    """One to four lines side by side that cross the picture and sag as cables do."""
+    short, across = min(height, width), math.hypot(width, height)
+    tilt = rng.normal(0, 0.35) + (math.pi / 2 if rng.random() < 0.2 else 0.0)
+    along = np.linspace(-0.5, 0.5, 25) * across
+    sag = short * rng.uniform(0, 0.25)
+    gap = short * rng.uniform(0.03, 0.12)
+    middle = width * rng.uniform(0.2, 0.8), height * rng.uniform(0.2, 0.8)
+    lines = []
+    for number in range(int(rng.integers(1, 5))):
+        down = number * gap + sag * (1 - (2 * along / across) ** 2) * rng.uniform(0.8, 1.2)
+        x = middle[0] + along * math.cos(tilt) - down * math.sin(tilt)
+        y = middle[1] + along * math.sin(tilt) + down * math.cos(tilt)
+        lines.append(_points(x, y))
+    return lines
+
+
+def _writing(width: int, height: int, rng: np.random.Generator) -> list[Points]:
+    """A line of two to five words: loops of uneven height, joined as in a hand."""
+    short = min(height, width)
+    size = short * rng.uniform(0.03, 0.09)  # height of a small letter
+    tilt, slant = rng.normal(0, 0.15), rng.uniform(0, 0.5)
+    start = width * rng.uniform(0, 0.5), height * rng.uniform(0.1, 0.9)
+    words, along = [], 0.0
+    for _ in range(int(rng.integers(2, 6))):
+        letters = int(rng.integers(3, 9))
+        # Each letter is a turn of a loop that moves on; some reach far above or below the line.
+        turns = np.linspace(0, letters, 8 * letters + 1)
+        heights = rng.choice([1.0, 1.2, 2.2, -1.2], size=letters + 1, p=[0.45, 0.25, 0.2, 0.1])
+        rise = size * np.abs(np.sin(math.pi * turns)) * heights[turns.astype(int)]
+        loop = 0.35 * size * np.sin(2 * math.pi * turns) * rng.uniform(0.5, 1.2)
+        forward = along + 0.9 * size * turns + loop + slant * rise
+        x = start[0] + forward * math.cos(tilt) + rise * math.sin(tilt)
+        y = start[1] + forward * math.sin(tilt) - rise * math.cos(tilt)
+        words.append(_points(x, y))
+        along += (0.9 * letters + rng.uniform(0.8, 1.6)) * size
+    return words
+
+
+def _points(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Points:
+    return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
 def draw_stroke(

@@ -1,0 +1,126 @@
+"""Bring a whole picture to the size that a model file takes, and its answer back. Only numpy and Pillow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A picture and its hole at the size that a model takes.
+
+    Attributes:
+        image: uint8 [h w 3]; in the hole, the surroundings grown into it.
+        hole: [h w], True = missing.
+        height: of the picture itself.
+        width: of the picture itself.
+        scaled: whether the picture was scaled; otherwise it was padded at its right and lower edge.
+    """
+
+    image: npt.NDArray[np.uint8]
+    hole: npt.NDArray[np.bool_]
+    height: int
+    width: int
+    scaled: bool
+
+    def back(self, answer: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Bring an answer [h w 3] of the fitted size to the picture's size."""
+        if self.scaled:
+            return _resized(answer, self.height, self.width)
+        return answer[: self.height, : self.width]
+
+
+def fit(
+    known: npt.NDArray[np.uint8],
+    hole: npt.NDArray[np.bool_],
+    *,
+    size: tuple[int, int] | None,
+    multiple: int,
+    least: int,
+) -> Fitted:
+    """Scale a picture to a fixed size, or mirror it out to sides that a model takes.
+
+    Args:
+        known: [h w 3]; what it holds in the hole does not matter.
+        hole: [h w], True = missing, not everywhere.
+        size: height and width to scale to, whatever the picture's shape; None pads instead.
+        multiple: sides are padded to a multiple of this.
+        least: and to at least this, itself a multiple.
+    """
+    height, width = hole.shape
+    grown = grow_known(known, hole)
+    if size is not None:
+        scaled = _resized(grown, *size)
+        return Fitted(scaled, _touched(hole, *size), height, width, scaled=size != (height, width))
+    rows, columns = (max(least, -(-length // multiple) * multiple) - length for length in (height, width))
+    around = ((0, rows), (0, columns))
+    return Fitted(
+        np.pad(grown, (*around, (0, 0)), mode="symmetric"),
+        np.pad(hole, around, mode="symmetric"),
+        height,
+        width,
+        scaled=False,
+    )
+
+
+def grow_known(known: npt.NDArray[np.uint8], hole: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Fill the hole with a blur of what surrounds it, the softer the deeper inside.
+
+    No guess at the content: it keeps black from bleeding into known pixels where a picture is scaled,
+    and where a model blends the rim of the hole with what it was given.
+
+    Args:
+        known: [h w 3]; what it holds in the hole has no influence.
+        hole: [h w], True = missing, not everywhere.
+    """
+    grown = _grown(known.astype(np.float32), ~hole)
+    return np.where(hole[..., None], grown.round().clip(0, 255).astype(np.uint8), known)
+
+
+def _grown(colours: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Fill what is not valid from the picture at half the size, in which less is missing."""
+    if valid.all():
+        return colours
+    height, width = valid.shape
+    even = ((0, height % 2), (0, width % 2))
+    weight = _halved(np.pad(valid.astype(np.float32), even)[..., None])
+    sums = _halved(np.pad(colours * valid[..., None], (*even, (0, 0))))
+    sums /= np.maximum(weight, 0.25)
+    coarse = _grown(sums, weight[..., 0] > 0)
+    rows, columns = coarse.shape[:2]
+    planes = [
+        Image.fromarray(coarse[..., c]).resize((2 * columns, 2 * rows), Image.Resampling.BILINEAR)
+        for c in range(coarse.shape[2])
+    ]
+    fine = np.stack([np.asarray(plane)[:height, :width] for plane in planes], axis=2)
+    return np.where(valid[..., None], colours, fine)
+
+
+def _halved(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Means of blocks of 2x2; both sides are even."""
+    height, width, channels = values.shape
+    blocks = values.reshape(height // 2, 2, width // 2, 2, channels)
+    return blocks.mean(axis=(1, 3), dtype=np.float32)
+
+
+def _resized(colours: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    if colours.shape[:2] == (height, width):
+        return colours
+    return np.asarray(Image.fromarray(colours).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _touched(hole: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Scale a mask: True where any part of a pixel is missing."""
+    return _touched_rows(_touched_rows(hole, height).T, width).T
+
+
+def _touched_rows(hole: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
+    """Scale the first axis to ``count`` pixels by differences of running sums: exact in integers."""
+    length, index = len(hole), np.arange(count)
+    first, end = index * length // count, -(-(index + 1) * length // count)
+    sums = np.pad(np.cumsum(hole, axis=0, dtype=np.int64), ((1, 0), (0, 0)))
+    return np.asarray(sums[end] > sums[first])

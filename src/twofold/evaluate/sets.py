@@ -1,0 +1,161 @@
+"""Metrics of all answers of a model together: distances between sets of features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from twofold.errors import InputError
+from twofold.evaluate.results import ALL, Figure
+from twofold.evaluate.yardsticks import METRICS
+from twofold.features.embedding import vgg_embedding
+from twofold.features.inception import InceptionV3, Resize, pretrained_inception
+from twofold.features.vgg import VGG16, pretrained_vgg16
+from twofold.metrics.discernibility import discernibility
+from twofold.metrics.frechet import frechet_distance, kernel_distance
+from twofold.metrics.inception_scores import inception_score, modified_inception_score
+from twofold.tensors import image_to_tensor
+
+Picture = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float32]
+
+FEWEST = 2048
+"""Pictures under which a Frechet distance of 2,048 features says more about their number than about them."""
+
+SPLITS = 10
+"""Parts whose Inception scores are averaged."""
+
+_BY_NETWORK = {
+    "inception": ("fid", "kid", "is", "mis", "u-ids", "p-ids"),
+    "vgg16": ("vgg-fd", "vgg-kd"),
+}
+"""Feature network -> the metrics that need it."""
+_UNBIASED = ("kid", "vgg-kd")
+"""Metrics whose expectation does not depend on the number of pictures."""
+
+
+def networks_of(names: Sequence[str]) -> tuple[str, ...]:
+    """The feature networks that these metrics need."""
+    return tuple(network for network, metrics in _BY_NETWORK.items() if {*metrics} & {*names})
+
+
+class Embedder:
+    """Gives a picture's features by a network; networks are loaded when first needed.
+
+    Args:
+        resize: how pictures are brought to the size of the Inception network.
+    """
+
+    def __init__(self, resize: Resize) -> None:
+        self._resize = resize
+
+    @cached_property
+    def _inception(self) -> InceptionV3:
+        return pretrained_inception(resize=self._resize)
+
+    @cached_property
+    def _vgg(self) -> VGG16:
+        return pretrained_vgg16()
+
+    def prepare(self, networks: Sequence[str]) -> None:
+        """Load these networks, so that what is missing shows before anything is measured.
+
+        Raises:
+            CheckpointError: if a network's weights cannot be found or fetched.
+        """
+        if "inception" in networks:
+            _ = self._inception
+        if "vgg16" in networks:
+            _ = self._vgg
+
+    def name(self, network: str) -> str:
+        """The network and all else that its features depend on, for the store."""
+        return f"{network}-{self._resize}" if network == "inception" else network
+
+    @torch.inference_mode()
+    def __call__(self, network: str, pictures: Sequence[Picture]) -> tuple[Matrix, ...]:
+        """Features of pictures [n d]; of Inception also class probabilities [n 1008]."""
+        batch = torch.cat([image_to_tensor(one) for one in pictures])
+        if network == "vgg16":
+            return (vgg_embedding(self._vgg, batch).numpy(),)
+        pool, logits = self._inception(batch)
+        return pool.numpy(), logits.softmax(dim=1).numpy()
+
+
+def set_figures(
+    model: str,
+    names: Sequence[str],
+    answers: dict[str, tuple[Matrix, ...]],
+    photographs: dict[str, tuple[Matrix, ...]],
+) -> list[Figure]:
+    """Figures of a model's answers, all together.
+
+    Args:
+        model: its name.
+        names: metrics of sets.
+        answers: network -> features of the answers, all cases one after the other.
+        photographs: network -> features of the photographs, one a case, in that order.
+
+    Returns:
+        A figure for each name. Several answers to a case each count; the realism of pairs (U-IDS, P-IDS)
+        takes the first answer of each.
+    """
+    found: dict[str, float] = {}
+    if "vgg16" in answers:
+        fills, truth = answers["vgg16"][0], photographs["vgg16"][0]
+        found |= _distances(fills, truth, names, "vgg-fd", "vgg-kd")
+    if "inception" in answers:
+        (fills, classes), (truth, _) = answers["inception"], photographs["inception"]
+        found |= _distances(fills, truth, names, "fid", "kid")
+        if "is" in names:
+            found["is"] = inception_score(classes, SPLITS)
+        if "mis" in names:
+            found["mis"] = modified_inception_score(classes, SPLITS)
+        if {"u-ids", "p-ids"} & {*names}:
+            firsts = fills[:: len(fills) // len(truth)]
+            seen = discernibility(firsts, truth)
+            found |= {"u-ids": 100 * seen.u_ids, "p-ids": 100 * seen.p_ids}
+    count = len(next(iter(photographs.values()))[0]) if photographs else 0
+    return [Figure(model, name, ALL, count, found[name]) for name in names]
+
+
+def check_enough(names: Sequence[str], pictures: int) -> None:
+    """Refuse metrics that so few answers do not have, before anything is measured.
+
+    Raises:
+        InputError: if a metric needs more.
+    """
+    for name in names:
+        fewest = SPLITS if name in ("is", "mis") else 2
+        if pictures < fewest:
+            raise InputError(
+                f"{name} needs at least {fewest} photographs but there are {pictures}; give more, or leave "
+                "it out"
+            )
+
+
+def few_pictures(names: Sequence[str], pictures: int) -> list[str]:
+    """A warning where figures of sets mean little."""
+    biased = [METRICS[name].label for name in names if name not in _UNBIASED]
+    if pictures >= FEWEST or not biased:
+        return []
+    return [
+        f"{', '.join(biased)}: {pictures} pictures are fewer than {FEWEST:,}; such a figure depends on their "
+        "number and on chance as much as on the model. Compare it only between models of this report."
+    ]
+
+
+def _distances(
+    fills: Matrix, truth: Matrix, names: Sequence[str], frechet: str, kernel: str
+) -> dict[str, float]:
+    """The Frechet distance and the kernel distance, where they are asked for."""
+    found = {}
+    if frechet in names:
+        found[frechet] = frechet_distance(fills, truth)
+    if kernel in names:
+        found[kernel] = 1000 * kernel_distance(fills, truth)[0]
+    return found
