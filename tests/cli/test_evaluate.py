@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from twofold.cli.main import main
-from twofold.evaluate import scores
+from twofold.evaluate import networks
 from twofold.features.alexnet import AlexNet
 from twofold.features.lpips import LPIPS
 
@@ -24,7 +24,7 @@ def untrained_lpips(monkeypatch):
 
     torch.manual_seed(0)
     lpips = LPIPS("alex", AlexNet())
-    monkeypatch.setattr(scores, "pretrained_lpips", lambda net: lpips)
+    monkeypatch.setattr(networks, "pretrained_lpips", lambda net: lpips)
 
 
 def test_the_tables_are_printed_and_the_report_written(photos, tmp_path, capsys):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from twofold.engine.classical import CLASSICAL, Classical
 from twofold.errors import InputError
-from twofold.evaluate import compare, scores, sets
+from twofold.evaluate import compare, networks, sets
 from twofold.evaluate.compare import Output, evaluate
 from twofold.evaluate.protocol import Protocol
 from twofold.evaluate.report import markdown
@@ -71,7 +71,7 @@ def folder(tmp_path_factory) -> Path:
 def random_lpips(monkeypatch) -> LPIPS:
     torch.manual_seed(0)
     lpips = LPIPS("alex", AlexNet())
-    monkeypatch.setattr(scores, "pretrained_lpips", lambda net: lpips)
+    monkeypatch.setattr(networks, "pretrained_lpips", lambda net: lpips)
     Counting.asked = 0
     return lpips
 
@@ -157,7 +157,7 @@ def test_progress_is_told_after_each_answer(folder):
     told = []
     protocol = Protocol(size=32, metrics=METRICS, limit=2)
     evaluate(folder, [Painter("x"), Painter("y")], protocol=protocol, progress=lambda *a: told.append(a))
-    assert told == [("x", 1, 2), ("x", 2, 2), ("y", 1, 2), ("y", 2, 2)]
+    assert told == [("x", 1, 2), ("y", 1, 2), ("x", 2, 2), ("y", 2, 2)]
 
 
 def test_cached_answers_are_not_computed_again_and_score_the_same(folder, tmp_path):
@@ -271,11 +271,11 @@ def test_more_metrics_are_computed_from_the_answers_that_are_there(folder, tmp_p
 def test_networks_see_each_answer_once_and_their_features_are_kept(folder, tmp_path, monkeypatch):
     seen = []
 
-    def embedding(vgg, image):
-        seen.append(len(image))
-        return image.mean(dim=(2, 3)).repeat(1, 2)
+    def embedding(features):
+        seen.append(1)
+        (first, *_) = features.values()
+        return first.mean(dim=(2, 3))
 
-    monkeypatch.setattr(sets, "pretrained_vgg16", lambda: None)
     monkeypatch.setattr(sets, "vgg_embedding", embedding)
     protocol = Protocol(size=32, metrics=("psnr", "vgg-fd", "vgg-kd"))
     first = evaluate(folder, [Counting(), Painter()], protocol=protocol, out=Output(cache=tmp_path))

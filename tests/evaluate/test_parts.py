@@ -43,7 +43,7 @@ def random_lpips(monkeypatch) -> LPIPS:
     torch.manual_seed(0)
     lpips = LPIPS("alex", AlexNet())
     monkeypatch.setattr(parts, "pretrained_lpips", lambda net: lpips)
-    monkeypatch.setattr("twofold.evaluate.scores.pretrained_lpips", lambda net: lpips)
+    monkeypatch.setattr("twofold.evaluate.networks.pretrained_lpips", lambda net: lpips)
     return lpips
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twofold.evaluate import scores
+from twofold.evaluate import networks
 from twofold.evaluate.cases import Case
 from twofold.evaluate.scores import Scorer, crop_diversity, hole_diversity
 from twofold.evaluate.yardsticks import BEST, METRICS, of_kind
@@ -39,7 +39,7 @@ def lpips() -> LPIPS:
 
 @pytest.fixture(autouse=True)
 def untrained(monkeypatch, lpips):
-    monkeypatch.setattr(scores, "pretrained_lpips", lambda net: lpips)
+    monkeypatch.setattr(networks, "pretrained_lpips", lambda net: lpips)
 
 
 SEVERAL = ("psnr", "lpips", "best psnr", "best lpips", "diversity-hole")
@@ -115,17 +115,9 @@ def test_mean_and_best_are_over_the_answers_each_alone(case):
 
 
 def test_metrics_without_networks_load_none(case, monkeypatch):
-    monkeypatch.setattr(scores, "pretrained_lpips", lambda net: pytest.fail("loaded"))
+    monkeypatch.setattr(networks, "pretrained_lpips", lambda net: pytest.fail("loaded"))
     scorer = Scorer()
-    scorer.prepare(["psnr", "best l1"])
     assert list(scorer(answers_to(case, 1), case, ["psnr", "best l1"])) == ["psnr", "best l1"]
-
-
-def test_networks_are_loaded_when_prepared(monkeypatch):
-    loaded = []
-    monkeypatch.setattr(scores, "pretrained_lpips", lambda net: loaded.append(net))
-    Scorer().prepare(["best lpips", "lpips-vgg"])
-    assert loaded == ["alex", "vgg"]
 
 
 def test_each_picture_is_seen_once_by_the_network_not_once_a_pair(lpips, case):

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from twofold.errors import InputError
-from twofold.evaluate import scores
+from twofold.evaluate import networks
 from twofold.evaluate import sweep as sweeping
 from twofold.evaluate.protocol import Protocol
 from twofold.evaluate.sweep import settings, sweep
@@ -41,7 +41,7 @@ class Sampler:
 def folder(tmp_path, monkeypatch) -> Path:
     torch.manual_seed(0)
     lpips = LPIPS("alex", AlexNet())
-    monkeypatch.setattr(scores, "pretrained_lpips", lambda net: lpips)
+    monkeypatch.setattr(networks, "pretrained_lpips", lambda net: lpips)
     monkeypatch.setattr(sweeping, "load", lambda name, *, device, options: Sampler(**options))
     root = tmp_path / "photos"
     root.mkdir()

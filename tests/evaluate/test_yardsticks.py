@@ -22,7 +22,9 @@ def test_best_of_a_metric_is_a_metric_of_several_answers():
     assert (best.kind, best.better, best.unit, best.label) == ("answers", "higher", "dB", "best PSNR")
 
 
-@pytest.mark.parametrize("name", ["beauty", "best beauty", "best fid", "best diversity", "best seam", "PSNR", ""])
+@pytest.mark.parametrize(
+    "name", ["beauty", "best beauty", "best fid", "best diversity", "best seam", "PSNR", ""]
+)
 def test_names_that_are_no_metrics_are_refused_with_the_choice(name):
     with pytest.raises(InputError, match="choose from psnr, psnr-grey"):
         metric(name)

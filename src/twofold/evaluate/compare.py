@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,12 +14,13 @@ from twofold.engine.load import load
 from twofold.errors import InputError
 from twofold.evaluate.cases import Case, Cases
 from twofold.evaluate.costs import measured
+from twofold.evaluate.networks import FeatureNetworks, Network
 from twofold.evaluate.protocol import Protocol
 from twofold.evaluate.ready import PREFIX, ReadyAnswers
 from twofold.evaluate.report import CasePictures, check_page_extra, choose_cases, write_report
-from twofold.evaluate.results import Figure, Report, Row, Timing, library_versions
+from twofold.evaluate.results import Report, Row, Timing, library_versions
 from twofold.evaluate.scores import Scorer
-from twofold.evaluate.sets import Embedder, Matrix, check_enough, few_pictures, networks_of, set_figures
+from twofold.evaluate.sets import Matrix, check_enough, embed, few_pictures, networks_of, set_figures
 from twofold.evaluate.store import Answers, Store
 from twofold.evaluate.yardsticks import BEST, metric, of_kind
 from twofold.inpainter import Inpainter
@@ -176,39 +176,43 @@ class Evaluation:
         self._names, self._warnings = _names(protocol)
         self._of_sets = of_kind(self._names, "set")
         self._of_cases = of_kind(self._names, "picture", "answers")
-        self._networks = networks_of(self._of_sets)
-        self._scorer = Scorer()
-        self._embedder = Embedder(protocol.resize)
         check_enough(self._of_sets, len(cases))
-        self._scorer.prepare(self._of_cases)
-        self._embedder.prepare(self._networks)
+        self._networks = FeatureNetworks(protocol.resize)
+        self._networks.prepare(self._names)
+        self._embedding = networks_of(self._of_sets)
+        self._scorer = Scorer(self._networks)
 
     def report(self, painters: Mapping[str, Inpainter], progress: Progress | None = None) -> Report:
         """Let every model answer every case, and measure."""
-        rows: list[Row] = []
-        timings: dict[str, list[Timing]] = {}
-        sets: list[Figure] = []
-        versions = library_versions()
-        for entrant in self._entrants(painters):
-            timings[entrant.name] = []
-            features: dict[str, list[tuple[Matrix, ...]]] = {}
-            for done, case in enumerate(self._cases, start=1):
+        entrants = self._entrants(painters)
+        rows: dict[str, list[Row]] = {one.name: [] for one in entrants}
+        timings: dict[str, list[Timing]] = {one.name: [] for one in entrants}
+        features: dict[str, list[dict[Network, tuple[Matrix, ...]]]] = {one.name: [] for one in entrants}
+        photographs = []
+        # Case by case, not model by model: what networks see of the photograph serves all models.
+        for done, case in enumerate(self._cases, start=1):
+            for entrant in entrants:
                 row, timing = self._measure(entrant, case)
-                rows.append(row)
+                rows[entrant.name].append(row)
                 timings[entrant.name].append(timing)
-                for network in self._networks:
-                    features.setdefault(network, []).append(self._features(network, entrant, case))
+                features[entrant.name].append(self._embedded(entrant, case))
                 if progress is not None:
                     progress(entrant.name, done, len(self._cases))
-            sets += set_figures(entrant.name, self._of_sets, _joined(features), self._photographs)
-            versions[entrant.name] = getattr(entrant.painter, "fingerprint", None) or "not told"
+            photographs.append(self._embedded(None, case))
+        truth = _joined(photographs)
+        sets = [
+            figure
+            for one in entrants
+            for figure in set_figures(one.name, self._of_sets, _joined(features[one.name]), truth)
+        ]
+        told = {one.name: getattr(one.painter, "fingerprint", None) or "not told" for one in entrants}
         return Report(
             tag=self._protocol.tag,
             description=self._protocol.description,
             metrics=self._names,
-            rows=tuple(rows),
+            rows=tuple(row for found in rows.values() for row in found),
             sets=tuple(sets),
-            versions=versions,
+            versions=library_versions() | told,
             samples=self._protocol.samples,
             warnings=(*self._warnings, *few_pictures(self._of_sets, len(self._cases))),
             timings=timings,
@@ -235,21 +239,6 @@ class Evaluation:
             found.append(Entrant(name, painter, samples, store, str(fingerprint) if known else name))
         return found
 
-    @cached_property
-    def _photographs(self) -> dict[str, tuple[Matrix, ...]]:
-        """Network -> features of the true pictures of all cases."""
-        store = self._stores.lasting
-        found: dict[str, list[tuple[Matrix, ...]]] = {}
-        for case in self._cases if self._networks else ():
-            for network in self._networks:
-                name = self._embedder.name(network)
-                known = store.features(name, PHOTOGRAPHS, case, 1)
-                if known is None:
-                    known = self._embedder(network, [case.image])
-                    store.keep_features(name, PHOTOGRAPHS, case, known)
-                found.setdefault(network, []).append(known)
-        return _joined(found)
-
     def _measure(self, entrant: Entrant, case: Case) -> tuple[Row, Timing]:
         """Answer one case, or take what is known, and compute the scores that are not."""
         answers = self._answers(entrant, case)
@@ -262,14 +251,21 @@ class Evaluation:
         chosen = {name: known[name] for name in self._of_cases}
         return Row(entrant.name, case.photo, case.key, case.kind, case.ratio, chosen), answers.timing
 
-    def _features(self, network: str, entrant: Entrant, case: Case) -> tuple[Matrix, ...]:
-        """A network's features of the answers to a case."""
-        name = self._embedder.name(network)
-        known = entrant.store.features(name, entrant.owner, case, entrant.samples)
-        if known is None:
-            known = self._embedder(network, self._answers(entrant, case).images)
-            entrant.store.keep_features(name, entrant.owner, case, known)
-        return known
+    def _embedded(self, entrant: Entrant | None, case: Case) -> dict[Network, tuple[Matrix, ...]]:
+        """Network -> features of a model's answers to a case, or for None of the photograph."""
+        samples = 1 if entrant is None else entrant.samples
+        store = self._stores.lasting if entrant is None else entrant.store
+        owner = PHOTOGRAPHS if entrant is None else entrant.owner
+        found = {}
+        for network in self._embedding:
+            name = f"{network}-{self._networks.resize}" if network == "inception" else network
+            known = store.features(name, owner, case, samples)
+            if known is None:
+                pictures = [case.image] if entrant is None else self._answers(entrant, case).images
+                known = embed(self._networks, network, pictures)
+                store.keep_features(name, owner, case, known)
+            found[network] = known
+        return found
 
     def _answers(self, entrant: Entrant, case: Case) -> Answers:
         """The answers to a case, composited: kept ones, or new ones, which are kept."""
@@ -304,11 +300,13 @@ def _names(protocol: Protocol) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
-def _joined(features: Mapping[str, Sequence[tuple[Matrix, ...]]]) -> dict[str, tuple[Matrix, ...]]:
+def _joined(features: Sequence[Mapping[Network, tuple[Matrix, ...]]]) -> dict[Network, tuple[Matrix, ...]]:
     """Features of single cases, one after the other."""
     return {
-        network: tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
-        for network, found in features.items()
+        network: tuple(
+            np.concatenate(parts) for parts in zip(*(one[network] for one in features), strict=True)
+        )
+        for network in features[0]
     }
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from twofold.evaluate.cases import Case
+from twofold.evaluate.networks import FeatureNetworks, Features
 from twofold.evaluate.yardsticks import BEST, metric
-from twofold.features.lpips import LPIPS, LPIPSHeads, pretrained_lpips
+from twofold.features.lpips import LPIPSHeads
 from twofold.metrics.boundary import rim_error, seam
 from twofold.metrics.fidelity import mean_absolute_error, psnr, psnr_grey, relative_error
 from twofold.metrics.similarity import CONVENTIONS, ssim
-from twofold.tensors import image_to_tensor
 
 Picture = npt.NDArray[np.uint8]
-Features = Mapping[str, Tensor]
-"""Layer -> features of one picture [1 c h w]."""
 
 _PLAIN: dict[str, Callable[[Picture, Case], float]] = {
     "psnr": lambda answer, case: psnr(answer, case.image),
@@ -37,32 +33,17 @@ _PLAIN: dict[str, Callable[[Picture, Case], float]] = {
     "seam": lambda answer, case: 100 * seam(answer, case.image, case.hole),
 }
 """Metrics of one answer beside its photograph that need no network."""
-_ALEX = ("lpips", "diversity", "diversity-hole")
-"""Metrics that need AlexNet's features of each answer."""
 
 
 class Scorer:
-    """Computes the metrics of pictures and answers by name; networks are loaded when first needed."""
+    """Computes the metrics of pictures and answers by name.
 
-    @cached_property
-    def _alex(self) -> LPIPS:
-        return pretrained_lpips("alex")
+    Args:
+        networks: behind those that need one; None: its own.
+    """
 
-    @cached_property
-    def _vgg(self) -> LPIPS:
-        return pretrained_lpips("vgg")
-
-    def prepare(self, names: Sequence[str]) -> None:
-        """Load what these metrics need, so that what is missing shows before anything is measured.
-
-        Raises:
-            CheckpointError: if a feature network's weights cannot be found or fetched.
-        """
-        plain = {name.removeprefix(BEST) for name in names}
-        if plain & set(_ALEX):
-            _ = self._alex
-        if "lpips-vgg" in plain:
-            _ = self._vgg
+    def __init__(self, networks: FeatureNetworks | None = None) -> None:
+        self._networks = FeatureNetworks() if networks is None else networks
 
     @torch.inference_mode()
     def __call__(self, answers: Sequence[Picture], case: Case, names: Sequence[str]) -> dict[str, float]:
@@ -78,24 +59,27 @@ class Scorer:
             worth; ``best NAME`` is that of the best answer by that metric, chosen with the truth known, so
             what no user can choose.
         """
-        plain = list(dict.fromkeys(name.removeprefix(BEST) for name in names))
-        alex = [self._alex.trunk(image_to_tensor(one)) for one in answers] if {*plain} & {*_ALEX} else []
-        values: dict[str, list[float]] = {}
-        for name in plain:
-            if name in _PLAIN:
-                values[name] = [_PLAIN[name](one, case) for one in answers]
-            elif name == "lpips":
-                truth = self._alex.trunk(image_to_tensor(case.image))
-                values[name] = [float(self._alex.heads(one, truth)) for one in alex]
-            elif name == "lpips-vgg":
-                truth = self._vgg.trunk(image_to_tensor(case.image))
-                trunks = (self._vgg.trunk(image_to_tensor(one)) for one in answers)
-                values[name] = [float(self._vgg.heads(one, truth)) for one in trunks]
-            elif name == "diversity":
-                values[name] = [crop_diversity(alex, self._alex.heads)]
-            elif name == "diversity-hole":
-                values[name] = [hole_diversity(alex, case.hole, self._alex.heads)]
+        values = {
+            name: self._values(name, answers, case)
+            for name in dict.fromkeys(name.removeprefix(BEST) for name in names)
+        }
         return {name: _value(name, values[name.removeprefix(BEST)]) for name in names}
+
+    def _values(self, name: str, answers: Sequence[Picture], case: Case) -> list[float]:
+        """A metric of each answer, or the one value of a metric of all."""
+        networks = self._networks
+        if name in _PLAIN:
+            return [_PLAIN[name](one, case) for one in answers]
+        if name == "lpips-vgg":
+            truth = networks.vgg_features(case.image)
+            return [float(networks.vgg.heads(networks.vgg_features(one), truth)) for one in answers]
+        features = [networks.alex_features(one) for one in answers]
+        if name == "diversity":
+            return [crop_diversity(features, networks.alex.heads)]
+        if name == "diversity-hole":
+            return [hole_diversity(features, case.hole, networks.alex.heads)]
+        truth = networks.alex_features(case.image)
+        return [float(networks.alex.heads(one, truth)) for one in features]
 
 
 def crop_diversity(features: Sequence[Features], heads: LPIPSHeads) -> float:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from twofold.errors import InputError
+from twofold.evaluate.networks import NEEDED, FeatureNetworks, Network
 from twofold.evaluate.results import ALL, Figure
-from twofold.evaluate.yardsticks import METRICS
+from twofold.evaluate.yardsticks import METRICS, of_kind
 from twofold.features.embedding import vgg_embedding
-from twofold.features.inception import InceptionV3, Resize, pretrained_inception
-from twofold.features.vgg import VGG16, pretrained_vgg16
 from twofold.metrics.discernibility import discernibility
 from twofold.metrics.frechet import frechet_distance, kernel_distance
 from twofold.metrics.inception_scores import inception_score, modified_inception_score
@@ -29,68 +27,29 @@ FEWEST = 2048
 SPLITS = 10
 """Parts whose Inception scores are averaged."""
 
-_BY_NETWORK = {
-    "inception": ("fid", "kid", "is", "mis", "u-ids", "p-ids"),
-    "vgg16": ("vgg-fd", "vgg-kd"),
-}
-"""Feature network -> the metrics that need it."""
 _UNBIASED = ("kid", "vgg-kd")
 """Metrics whose expectation does not depend on the number of pictures."""
 
 
-def networks_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The feature networks that these metrics need."""
-    return tuple(network for network, metrics in _BY_NETWORK.items() if {*metrics} & {*names})
+def networks_of(names: Sequence[str]) -> tuple[Network, ...]:
+    """The feature networks that these metrics of sets need."""
+    return tuple(network for network, metrics in NEEDED.items() if {*metrics} & {*of_kind(names, "set")})
 
 
-class Embedder:
-    """Gives a picture's features by a network; networks are loaded when first needed.
-
-    Args:
-        resize: how pictures are brought to the size of the Inception network.
-    """
-
-    def __init__(self, resize: Resize) -> None:
-        self._resize = resize
-
-    @cached_property
-    def _inception(self) -> InceptionV3:
-        return pretrained_inception(resize=self._resize)
-
-    @cached_property
-    def _vgg(self) -> VGG16:
-        return pretrained_vgg16()
-
-    def prepare(self, networks: Sequence[str]) -> None:
-        """Load these networks, so that what is missing shows before anything is measured.
-
-        Raises:
-            CheckpointError: if a network's weights cannot be found or fetched.
-        """
-        if "inception" in networks:
-            _ = self._inception
-        if "vgg16" in networks:
-            _ = self._vgg
-
-    def name(self, network: str) -> str:
-        """The network and all else that its features depend on, for the store."""
-        return f"{network}-{self._resize}" if network == "inception" else network
-
-    @torch.inference_mode()
-    def __call__(self, network: str, pictures: Sequence[Picture]) -> tuple[Matrix, ...]:
-        """Features of pictures [n d]; of Inception also class probabilities [n 1008]."""
-        batch = torch.cat([image_to_tensor(one) for one in pictures])
-        if network == "vgg16":
-            return (vgg_embedding(self._vgg, batch).numpy(),)
-        pool, logits = self._inception(batch)
+@torch.inference_mode()
+def embed(networks: FeatureNetworks, network: Network, pictures: Sequence[Picture]) -> tuple[Matrix, ...]:
+    """Features of pictures [n d] by one network; of Inception also class probabilities [n 1008]."""
+    if network == "inception":
+        pool, logits = networks.inception(torch.cat([image_to_tensor(one) for one in pictures]))
         return pool.numpy(), logits.softmax(dim=1).numpy()
+    return (torch.cat([vgg_embedding(networks.vgg_features(one)) for one in pictures]).numpy(),)
 
 
 def set_figures(
     model: str,
     names: Sequence[str],
-    answers: dict[str, tuple[Matrix, ...]],
-    photographs: dict[str, tuple[Matrix, ...]],
+    answers: Mapping[Network, tuple[Matrix, ...]],
+    photographs: Mapping[Network, tuple[Matrix, ...]],
 ) -> list[Figure]:
     """Figures of a model's answers, all together.
 
