@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from train.states import assert_same, state
 from train.tiny_dsi import STAGES, run
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.data.codes import CodeCache
@@ -24,26 +25,6 @@ SCRIPT = Path(__file__).with_name("tiny_dsi.py")
 @pytest.fixture(scope="module")
 def vqvae(photos, tmp_path_factory):
     return run("vqvae", photos, tmp_path_factory.mktemp("vqvae") / "run", steps=4)
-
-
-def state(folder):
-    return torch.load(list_checkpoints(folder)[-1], weights_only=True)
-
-
-def flat(entry, prefix=""):
-    if isinstance(entry, dict):
-        return {k: v for key, value in entry.items() for k, v in flat(value, f"{prefix}/{key}").items()}
-    if isinstance(entry, list | tuple):
-        return {k: v for key, value in enumerate(entry) for k, v in flat(value, f"{prefix}/{key}").items()}
-    return {prefix: entry}
-
-
-def assert_same(ours, theirs):
-    ours, theirs = flat(ours), flat(theirs)
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        same = torch.equal(value, theirs[name]) if isinstance(value, torch.Tensor) else value == theirs[name]
-        assert same, name
 
 
 def process(*arguments, launcher=()):

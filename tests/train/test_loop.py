@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from train.states import assert_same, state
 from train.tiny_run import run
 from twofold.errors import CheckpointError, TrainingError
 from twofold.medfe.config import tiny
@@ -18,28 +19,6 @@ from twofold.train.checkpoint import list_checkpoints
 from twofold.train.loop import LoopConfig
 
 SCRIPT = Path(__file__).with_name("tiny_run.py")
-
-
-def state(folder):
-    return torch.load(list_checkpoints(folder)[-1], weights_only=True)
-
-
-def flat(entry, prefix=""):
-    if isinstance(entry, dict):
-        return {k: v for key, value in entry.items() for k, v in flat(value, f"{prefix}/{key}").items()}
-    if isinstance(entry, list | tuple):
-        return {k: v for key, value in enumerate(entry) for k, v in flat(value, f"{prefix}/{key}").items()}
-    return {prefix: entry}
-
-
-def assert_same(ours, theirs):
-    ours, theirs = flat(ours), flat(theirs)
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, theirs[name]), name
-        else:
-            assert value == theirs[name], name
 
 
 def process(*arguments, launcher=()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from twofold.checkpoints.format import Weights, load_weights
 from twofold.errors import CheckpointError
 
 WEIGHTS_FOLDER = Path(__file__).parent.parent / "weights"
@@ -40,3 +41,18 @@ def find_weights(name_or_path: str | os.PathLike[str]) -> Path:
         f"there is no model {os.fspath(name_or_path)!r}; give one of the bundled models "
         f"({', '.join(names) or 'none here'}), a folder with {FILE_NAME}, or a .safetensors file"
     )
+
+
+def load_family(name_or_path: str | os.PathLike[str], family: str) -> Weights:
+    """Find and read weights that must be of one family.
+
+    Raises:
+        CheckpointError: if there are none, they cannot be read, or they are of another family.
+    """
+    weights = load_weights(find_weights(name_or_path))
+    if weights.family != family:
+        raise CheckpointError(
+            f"{os.fspath(name_or_path)} holds weights of {weights.family}, not of {family}; "
+            f"give weights of {family}"
+        )
+    return weights

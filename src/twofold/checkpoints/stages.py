@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from twofold.checkpoints.configs import config_from_dict
-from twofold.checkpoints.format import Weights, load_weights, save_weights
-from twofold.checkpoints.released import FILE_NAME, find_weights
+from twofold.checkpoints.format import Weights, save_weights
+from twofold.checkpoints.released import FILE_NAME, load_family
 from twofold.dsi.config import DsiConfig
 from twofold.dsi.options import SamplingOptions
 from twofold.errors import CheckpointError
@@ -46,14 +46,10 @@ def join_stages(
     """
     if len(stages) < 2:
         raise CheckpointError(f"{len(stages)} stage given; give at least two to join")
-    found = [(os.fspath(stage), load_weights(find_weights(stage))) for stage in stages]
+    found = [(os.fspath(stage), load_family(stage, "dsi")) for stage in stages]
     first = found[0][1]
     configs = {}
     for path, weights in found:
-        if weights.family != "dsi":
-            raise CheckpointError(
-                f"{path} holds weights of {weights.family}, not of dsi; give weights of dsi"
-            )
         configs[path] = config_from_dict(DsiConfig, weights.config)
         _check_same_vqvae(found[0], (path, weights))
     joined = configs[found[0][0]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,11 +14,10 @@ from twofold.dsi.model import Dsi
 from twofold.dsi.objective import BITS, code_loss
 from twofold.dsi.quantize import CodeUse, code_use
 from twofold.errors import CheckpointError
+from twofold.features.lpips import Distance
 from twofold.metrics.fidelity import psnr
 from twofold.tensors import tensor_to_image
 
-Distance = Callable[[Tensor, Tensor], Tensor]
-"""Two pictures [b 3 h w] in [-1, 1] -> [b]: LPIPS."""
 Examples = Iterable[Mapping[str, Tensor]]
 """Dicts of ``image`` [3 h w] in [-1, 1] and ``hole`` [1 h w]."""
 

@@ -7,7 +7,7 @@ Perceptual Metric", CVPR 2018. The learned weights of the distance lie beside th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,9 @@ from twofold.features.vgg import VGG16, pretrained_vgg16
 from twofold.tensors import Image
 
 Net = Literal["alex", "vgg"]
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Two pictures [b 3 h w] in [-1, 1] -> [b]: an ``LPIPS``, or what stands in for one."""
 """The feature networks that LPIPS weights exist for."""
 NET_LAYERS: dict[Net, tuple[str, ...]] = {
     "alex": ALEX_LAYERS,

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor
 
 from twofold.errors import CheckpointError
-from twofold.features.lpips import pretrained_lpips
-
-Distance = Callable[[Tensor, Tensor], Tensor]
-"""Two pictures [b 3 h w] in [-1, 1] -> [b]."""
+from twofold.features.lpips import Distance, pretrained_lpips
 
 
 def lpips_if_at_hand(device: torch.device) -> Distance | None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from twofold.checkpoints.format import load_weights
-from twofold.checkpoints.released import find_weights
-from twofold.data.loader import training_batches
-from twofold.data.pairs import DataConfig, TrainingPairs, ValidationPairs
+from twofold.checkpoints.released import load_family
+from twofold.data.pairs import DataConfig, TrainingPairs
 from twofold.data.structures import prepare
-from twofold.errors import CheckpointError
 from twofold.network import FillingNetwork
-from twofold.train.loop import LoopConfig, launch_fabric, train
+from twofold.train.loop import LoopConfig, launch_fabric
 from twofold.train.lpips import lpips_if_at_hand
 from twofold.train.medfe import MedfeRecipe, MedfeRecipeConfig
+from twofold.train.photographs import train_on_photographs
 from twofold.train.validate import Validation, validate
 
 
@@ -58,7 +57,7 @@ def train_medfe(run: MedfeRun) -> Path:
         fabric.device,
         seed=run.loop.seed,
         vgg=run.vgg,
-        start=None if run.start is None else _starting_state(run.start),
+        start=None if run.start is None else load_family(run.start, "medfe").state,
         feature_dtype=torch.bfloat16 if run.loop.precision == "bf16" else torch.float32,
     )
     if recipe.fresh and fabric.is_global_zero:
@@ -68,39 +67,21 @@ def train_medfe(run: MedfeRun) -> Path:
     if run.prepare and pairs.structures is not None and fabric.is_global_zero:
         prepare(pairs.photos, pairs.structures, short_side=run.data.short_side, workers=max(1, run.workers))
     fabric.barrier()
-    validator = None
-    if run.validation is not None and fabric.is_global_zero:
-        examples = ValidationPairs(
-            run.validation, size=run.recipe.network.native_size, limit=run.validation_photos
-        )
-        chosen = [examples[index] for index in range(len(examples))]
-        distance = lpips_if_at_hand(fabric.device)
+    validates = run.validation is not None and fabric.is_global_zero
+    distance = lpips_if_at_hand(fabric.device) if validates else None
 
-        def validator(network: nn.Module) -> Validation:
-            assert isinstance(network, FillingNetwork)  # MEDFE is one
-            return validate(network, chosen, device=fabric.device, distance=distance)
+    def judge(network: nn.Module, examples: Sequence[Mapping[str, Tensor]]) -> Validation:
+        assert isinstance(network, FillingNetwork)  # MEDFE is one
+        return validate(network, examples, device=fabric.device, distance=distance)
 
-    return train(
+    return train_on_photographs(
         recipe,
-        lambda first, rank, world: training_batches(
-            pairs,
-            batch_size=run.loop.batch_size,
-            start_step=first,
-            rank=rank,
-            world_size=world,
-            workers=run.workers,
-            pin_memory=fabric.device.type == "cuda",
-        ),
+        pairs,
         run.loop,
         fabric,
-        validator=validator,
+        workers=run.workers,
+        judge=judge,
+        validation=run.validation,
+        size=run.recipe.network.native_size,
+        limit=run.validation_photos,
     )
-
-
-def _starting_state(name: str) -> dict[str, torch.Tensor]:
-    weights = load_weights(find_weights(name))
-    if weights.family != "medfe":
-        raise CheckpointError(
-            f"{name} holds weights of {weights.family}, not of medfe; give weights of medfe"
-        )
-    return weights.state

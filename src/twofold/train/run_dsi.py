@@ -12,20 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from twofold.checkpoints.configs import config_from_dict
-from twofold.checkpoints.format import Weights, load_weights
-from twofold.checkpoints.released import find_weights
+from twofold.checkpoints.format import Weights
+from twofold.checkpoints.released import load_family
 from twofold.data.codes import CodeCache
-from twofold.data.loader import training_batches
-from twofold.data.pairs import DataConfig, TrainingPairs, ValidationPairs
+from twofold.data.pairs import DataConfig, TrainingPairs
 from twofold.dsi.config import SIZE_MULTIPLE, DsiConfig
 from twofold.dsi.judge import Judgement, judge_structure, judge_texture, judge_vqvae
 from twofold.dsi.model import Dsi
 from twofold.errors import CheckpointError, InputError
+from twofold.features.lpips import Distance
 from twofold.train.dsi_structure import StructureRecipe, StructureRecipeConfig
 from twofold.train.dsi_texture import TextureRecipe, TextureRecipeConfig
 from twofold.train.dsi_vqvae import VqvaeRecipe, VqvaeRecipeConfig
-from twofold.train.loop import LoopConfig, launch_fabric, train
+from twofold.train.loop import LoopConfig, launch_fabric
 from twofold.train.lpips import lpips_if_at_hand
+from twofold.train.photographs import train_on_photographs
 from twofold.train.recipe import Recipe
 from twofold.train.validate import Validation
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 ConfigT = TypeVar("ConfigT", StructureRecipeConfig, TextureRecipeConfig)
-Judge = Callable[[Dsi, Sequence[Mapping[str, Tensor]]], Judgement]
+PartJudge = Callable[[Dsi, Sequence[Mapping[str, Tensor]]], Judgement]
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ def train_dsi_vqvae(run: VqvaeRun) -> Path:
         TwofoldError: if anything that the run needs cannot be had; nothing is then written.
     """
     fabric = launch_fabric(run.loop)
-    start = None if run.start is None else _weights(run.start).state
+    start = None if run.start is None else load_family(run.start, "dsi").state
     recipe = VqvaeRecipe(run.recipe, fabric.device, seed=run.loop.seed, start=start)
-    distance = lpips_if_at_hand(fabric.device)
+    distance = _distance(run, fabric)
 
     def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> Judgement:
         return judge_vqvae(dsi, examples, device=fabric.device, distance=distance)
@@ -139,7 +140,7 @@ def train_dsi_texture(run: TextureRun) -> Path:
         vgg=run.vgg,
         feature_dtype=torch.bfloat16 if run.loop.precision == "bf16" else torch.float32,
     )
-    distance = lpips_if_at_hand(fabric.device)
+    distance = _distance(run, fabric)
 
     def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> Judgement:
         return judge_texture(dsi, examples, device=fabric.device, distance=distance)
@@ -147,12 +148,18 @@ def train_dsi_texture(run: TextureRun) -> Path:
     return _train(recipe, run, config.network.native_size, judge, fabric)
 
 
+def _distance(run: DsiRun, fabric: Fabric) -> Distance | None:
+    """LPIPS for the process that validates; the others need not look for its weights."""
+    validates = run.validation is not None and fabric.is_global_zero
+    return lpips_if_at_hand(fabric.device) if validates else None
+
+
 def _needed(start: str | None) -> Weights:
     if start is None:
         raise CheckpointError(
             "this stage builds on a trained VQ-VAE; give its weights: --start RUN/model.safetensors"
         )
-    return _weights(start)
+    return load_family(start, "dsi")
 
 
 def _with_vqvae_of(start: Weights, recipe: ConfigT) -> ConfigT:
@@ -176,38 +183,22 @@ def _code_cache(run: StructureRun, folder: Path, start: Weights) -> CodeCache:
     return CodeCache(folder, len(names) * run.data.views, (side, side), digest.hexdigest())
 
 
-def _train(recipe: Recipe, run: DsiRun, native_size: int, judge: Judge, fabric: Fabric) -> Path:
-    """The part that all stages share: batches, validation, loop."""
-    pairs = TrainingPairs(run.data, seed=run.loop.seed)
-    validator = None
-    if run.validation is not None and fabric.is_global_zero:
-        examples = ValidationPairs(run.validation, size=native_size, limit=run.validation_photos)
-        chosen = [examples[index] for index in range(len(examples))]
+def _train(recipe: Recipe, run: DsiRun, native_size: int, judge: PartJudge, fabric: Fabric) -> Path:
+    """The part that all stages share."""
 
-        def validator(network: nn.Module) -> Validation:
-            assert isinstance(network, Dsi)  # what every stage's recipe averages
-            found = judge(network, chosen)
-            return Validation(found.figures, found.pictures)
+    def judged(network: nn.Module, examples: Sequence[Mapping[str, Tensor]]) -> Validation:
+        assert isinstance(network, Dsi)  # what every stage's recipe averages
+        found = judge(network, examples)
+        return Validation(found.figures, found.pictures)
 
-    return train(
+    return train_on_photographs(
         recipe,
-        lambda first, rank, world: training_batches(
-            pairs,
-            batch_size=run.loop.batch_size,
-            start_step=first,
-            rank=rank,
-            world_size=world,
-            workers=run.workers,
-            pin_memory=fabric.device.type == "cuda",
-        ),
+        TrainingPairs(run.data, seed=run.loop.seed),
         run.loop,
         fabric,
-        validator=validator,
+        workers=run.workers,
+        judge=judged,
+        validation=run.validation,
+        size=native_size,
+        limit=run.validation_photos,
     )
-
-
-def _weights(name: str) -> Weights:
-    weights = load_weights(find_weights(name))
-    if weights.family != "dsi":
-        raise CheckpointError(f"{name} holds weights of {weights.family}, not of dsi; give weights of dsi")
-    return weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from twofold.features.lpips import Distance
 from twofold.metrics.fidelity import psnr
 from twofold.network import FillingNetwork
 from twofold.tensors import tensor_to_image
-
-Distance = Callable[[Tensor, Tensor], Tensor]
-"""Two pictures [b 3 h w] in [-1, 1] -> [b]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class Validation:
 @torch.inference_mode()
 def validate(
     network: FillingNetwork,
-    examples: Sequence[dict[str, Tensor]],
+    examples: Sequence[Mapping[str, Tensor]],
     *,
     device: torch.device,
     distance: Distance | None = None,
