@@ -1,0 +1,116 @@
+"""The published results are what the README says, and a slice of them still holds."""
+
+from __future__ import annotations
+
+import csv
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from twofold.cli.evaluate import DEFAULT_MODELS
+from twofold.engine.load import load
+from twofold.errors import CheckpointError
+from twofold.evaluate.cases import Case
+from twofold.evaluate.holes import choose_holes
+from twofold.evaluate.protocol import Protocol
+from twofold.evaluate.scores import Scorer
+from twofold.evaluate.yardsticks import METRICS, metric, of_kind
+from twofold.features.weights import TRUNKS, locate
+from twofold.pixels import composite
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
+SLICE = Path(__file__).with_name("slice")
+CLOSE = {"psnr": 0.02, "psnr-grey": 0.02, "lpips": 0.002, "lpips-vgg": 0.002}
+"""How far another machine's rounding may move a score; others: 0.5 % of theirs, or 0.002."""
+
+
+def read(name: str) -> list[dict[str, str]]:
+    with (RESULTS / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    return read("rows.csv")
+
+
+def test_every_published_figure_carries_its_protocol_and_is_the_mean_of_its_rows(rows):
+    tags = {row["protocol"] for row in rows}
+    assert tags == {Protocol().tag}
+    assert len({row["cases_hash"] for row in rows}) == 1
+    for figure in read("figures.csv"):
+        assert figure["protocol"] in tags
+        if METRICS[figure["metric"]].kind == "set":
+            continue
+        found = [
+            float(row[figure["metric"]])
+            for row in rows
+            if row["model"] == figure["model"] and figure["group"] in ("all", row["bucket"])
+        ]
+        assert len(found) == int(figure["photos"])
+        assert float(figure["value"]) == pytest.approx(sum(found) / len(found), rel=1e-9)
+        assert float(figure["low"]) < float(figure["value"]) < float(figure["high"])
+
+
+def test_table_of_the_readme_shows_the_published_figures():
+    figures = {
+        (one["model"], one["metric"], one["group"]): float(one["value"]) for one in read("figures.csv")
+    }
+    block = re.search(
+        r"<!-- results -->\n(.*?)\n<!-- end of results -->", (ROOT / "README.md").read_text(), re.S
+    )[1]
+    assert block in (RESULTS / "report.md").read_text()
+    head, _, counts, *lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()
+    ]
+    assert counts[1:] == ["75", "75", "75", "75", "300"]
+    assert {line[0] for line in lines} >= {*DEFAULT_MODELS, "dsi-small"}
+    for model, *cells in lines:
+        for group, cell in zip(head[1:], cells, strict=True):
+            shown = [metric(name).show(figures[model, name, group]) for name in ("psnr", "lpips")]
+            assert cell.replace("*", "") == " / ".join(shown)
+
+
+def test_tables_of_the_page_on_evaluating_are_those_of_the_code_and_the_results():
+    scope = runpy.run_path(str(ROOT / "examples" / "evaluating_tables.py"))
+    page = (ROOT / "docs" / "evaluating.md").read_text()
+    for name, table in scope["tables"]().items():
+        assert f"<!-- {name} -->\n{table}\n<!-- end of {name} -->" in page, (
+            "run examples/evaluating_tables.py"
+        )
+
+
+def slice_cases(rows: list[dict[str, str]]) -> list[Case]:
+    """The photographs beside this file, each with the hole of its place among all published ones."""
+    order = list(dict.fromkeys(row["photo"] for row in rows))
+    protocol = Protocol()
+    holes = choose_holes(protocol.masks, None, protocol.ratios, protocol.seed)
+    found = []
+    for case in protocol.cases(SLICE):
+        hole, kind = holes.draw(order.index(case.photo), case.photo, protocol.size)
+        found.append(Case(case.photo, case.image, hole, kind))
+    return found
+
+
+@pytest.mark.parametrize("model", ["medfe-small", "opencv-telea", "opencv-ns"])
+def test_slice_of_the_published_results_still_holds(rows, model):
+    published = {row["photo"]: row for row in rows if row["model"] == model}
+    painter, scorer, cases = load(model, device="cpu"), Scorer(), slice_cases(rows)
+    assert {published[case.photo]["bucket"] for case in cases} == {"10-20 %", "20-30 %", "30-40 %", "40-50 %"}
+    names = [name for name in of_kind(METRICS, "picture") if name in rows[0]]
+    for name, trunk in (("lpips", "alexnet"), ("lpips-vgg", "vgg16")):
+        try:
+            locate(TRUNKS[trunk], download=False)
+        except CheckpointError:  # the networks are not part of the repository
+            names.remove(name)
+    assert len(names) >= 11
+    for case in cases:
+        row = published[case.photo]
+        assert case.ratio == float(row["ratio"])
+        answer = composite(case.image, painter.fill(case.damaged, case.hole).image, case.hole)
+        for name, value in scorer([answer], case, names).items():
+            theirs = float(row[name])
+            assert value == pytest.approx(theirs, abs=CLOSE.get(name, max(0.002, 0.005 * abs(theirs)))), name
