@@ -3,7 +3,7 @@
 python examples/published_results.py PHOTOGRAPHS [CACHE]
 
 PHOTOGRAPHS is the folder of validation photographs, CACHE keeps what is computed, so that a run which was
-broken off goes on. Needs the extras compare and evaluate, and the weights of AlexNet and VGG-16.
+broken off goes on. Needs the extras compare and evaluate, and the weights of AlexNet.
 """
 
 import re
@@ -22,7 +22,7 @@ MODELS = ("medfe-small", "dsi-small", "opencv-telea", "opencv-ns", "skimage-biha
 PROTOCOL = Protocol(
     metrics=(
         *("psnr", "psnr-grey", "ssim-uniform7", "ssim-uniform51", "ssim-gaussian11", "ssim-gaussian11-zero"),
-        *("l1", "l1-hole", "l1-relative", "lpips", "lpips-vgg", "rim", "seam", "vgg-fd", "vgg-kd"),
+        *("l1", "l1-hole", "l1-relative", "lpips", "rim", "seam"),
     )
 )
 PUBLISHED = ("report.md", "rows.csv", "figures.csv")
