@@ -13,6 +13,7 @@ from traceback import print_exc
 COMMANDS: dict[str, tuple[str, str]] = {
     "fill": ("fill the white part of a mask in a photo", "twofold.cli.fill"),
     "batch": ("fill every picture of a folder, on all cores or a cluster", "twofold.cli.batch"),
+    "masks": ("make and change masks, and find scratches and dust", "twofold.cli.masks"),
     "train": ("train a network on a folder of photographs", "twofold.cli.train"),
     "evaluate": ("compare models on photographs with holes, in one table", "twofold.cli.evaluate"),
     "convert": ("turn the weights of other projects into ours", "twofold.cli.convert"),
