@@ -146,7 +146,11 @@ METRICS: dict[str, Metric] = {
         "VGG-FD", "lower", "set", 1, "Frechet distance of VGG-16 features, averaged over the crop; not an FID"
     ),
     "vgg-kd": Metric(
-        "VGG-KD", "lower", "set", 2, "1000 times the cubic kernel distance of the features of vgg-fd; not a KID"
+        "VGG-KD",
+        "lower",
+        "set",
+        2,
+        "1000 times the cubic kernel distance of the features of vgg-fd; not a KID",
     ),
 }
 """The metrics by name. ``best NAME`` is the best of several answers, with the photograph known."""
