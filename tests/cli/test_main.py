@@ -70,6 +70,23 @@ def test_interrupt_is_status_130(raising: list[BaseException], capsys: pytest.Ca
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_what_the_disk_refuses_is_one_line(
+    raising: list[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising.append(OSError(28, "No space left on device", "out.png"))
+    assert main(["fill"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "twofold: [Errno 28] No space left on device: 'out.png'"
+
+
+def test_names_that_are_too_long_are_one_line(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["fill", "examples/coffee.png", "examples/mask.png", "-o", str(tmp_path / ("a" * 300 + ".png"))])
+        == 2
+    )
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_bugs_are_not_hidden(raising: list[BaseException]) -> None:
     raising.append(RuntimeError("ours"))
     with pytest.raises(RuntimeError, match="ours"):

@@ -61,7 +61,7 @@ def test_white_begins_at_128(tmp_path):
 
 
 def test_white_of_a_16_bit_mask_begins_at_half(tmp_path):
-    Image.fromarray(np.array([[0, 255, 32895, 32896, 65535]], dtype=np.uint16)).save(tmp_path / "m.png")
+    Image.fromarray(np.array([[0, 255, 32767, 32768, 65535]], dtype=np.uint16)).save(tmp_path / "m.png")
     assert read_mask(tmp_path / "m.png").tolist() == [[False, False, False, True, True]]
 
 

@@ -197,7 +197,7 @@ def test_unsuitable_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
         "film.gif": "2 frames",
         "book.tif": "2 frames",
         "float.tif": "floating-point",
-        "wide.tif": "colour mode I",
+        "wide.tif": "signed levels",
         "cut.png": "damaged",
         "text.png": "not an image",
         "empty.jpg": "not an image",

@@ -174,7 +174,7 @@ def test_grey_profile_is_not_put_beside_colours(tmp_path: Path) -> None:
         ("a.webp", noise(2, 2, 0, "uint16"), "16 bits"),
         ("no/such/a.png", noise(2, 2, 3, "uint8"), "no folder"),
         ("folder.png", noise(2, 2, 3, "uint8"), "is a folder"),
-        ("wide.webp", np.zeros((1, 20_000, 3), np.uint8), "try .png"),
+        ("wide.webp", np.zeros((1, 20_000, 3), np.uint8), "use .png"),
     ],
 )
 def test_unwritable_output_is_refused_and_nothing_written(

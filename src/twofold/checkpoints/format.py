@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -20,12 +19,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from twofold.checkpoints.building import check_numbers, shapes_without_weights
 from twofold.checkpoints.configs import config_from_dict
 from twofold.errors import CheckpointError
 from twofold.families import FAMILIES
 from twofold.pixels import replacing
+from twofold.pixels.regular import open_regular
 
 FORMAT = "twofold/1"
+MAX_HEADER_BYTES = 1 << 20
+"""Names, shapes and the document; those of our largest network take a tenth of it."""
 _SHOWN = 5  # how many wrong tensors a message names
 
 
@@ -108,21 +111,42 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     Raises:
         CheckpointError: if the file is missing, damaged, not from twofold, or from a newer twofold.
     """
-    if not Path(path).is_file():
-        raise CheckpointError(f"there is no weights file {path}; give a .safetensors file that exists")
     try:
+        with open_regular(path) as start:
+            _check_header(start.read(8))
         with safe_open(path, framework="pt") as file:
             document = _document(path, (file.metadata() or {}).get("twofold"))
-            state = {key: _loaded(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError) as error:
+            state = {key: _loaded(path, key, file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118 - no mapping
+    except CheckpointError:
+        raise
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise CheckpointError(
-            f"{path} is damaged or not a safetensors file ({error}); fetch or convert it again"
+            f"there is no weights file {path}; give a .safetensors file that exists"
+        ) from error
+    except Exception as error:  # of types and sizes that torch does not know, safetensors tells in many ways
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path} is damaged or not a safetensors file ({said}); fetch or convert it again"
         ) from error
     return Weights(document["family"], document["config"], state, document["name"], document["about"])
 
 
-def _loaded(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+def _check_header(start: bytes) -> None:
+    """Refuse a file by its first bytes, the size of its header, before the header is read."""
+    size = int.from_bytes(start, "little")
+    if size > MAX_HEADER_BYTES:
+        raise ValueError(f"its header would have {size} bytes, and at most {MAX_HEADER_BYTES} are read")
+
+
+def _loaded(path: str | os.PathLike[str], key: str, tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    value = tensor.to(torch.float32)
+    if not bool(torch.isfinite(value).all()):
+        raise CheckpointError(
+            f"{path} is damaged: tensor {key} holds values that are not finite; fetch or convert it again"
+        )
+    return value
 
 
 def _document(path: str | os.PathLike[str], text: str | None) -> dict[str, Any]:
@@ -134,7 +158,7 @@ def _document(path: str | os.PathLike[str], text: str | None) -> dict[str, Any]:
         )
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} has a damaged header ({error}); fetch or convert it again") from error
     if not isinstance(document, dict):
         document = {}
@@ -164,10 +188,14 @@ def build_network(weights: Weights) -> nn.Module:
             "update twofold or use other weights"
         )
     family = FAMILIES[weights.family]
+    source = f"weights {weights.name}"
+    check_numbers(weights.config, source)
     config = config_from_dict(family.config_class(), weights.config)
+    wanted = shapes_without_weights(lambda: family.build(config), len(weights.state), source)
+    _check_state(type(config).__name__.removesuffix("Config"), wanted, weights.state, source)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; leave no trace
         network = family.build(config)
-    load_state(network, weights.state, source=f"weights {weights.name}")
+    load_state(network, weights.state, source=source)
     return network.eval()
 
 
@@ -180,9 +208,17 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], *, source: str) 
         source: what to call the tensors in the error.
 
     Raises:
-        CheckpointError: if names are missing, unknown, or shapes differ; nothing is copied then.
+        CheckpointError: if names are missing, unknown, or shapes or kinds of numbers differ; nothing is
+            copied then.
     """
-    wanted = network.state_dict()
+    _check_state(type(network).__name__, network.state_dict(), state, source)
+    network.load_state_dict(dict(state))
+
+
+def _check_state(
+    network: str, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str
+) -> None:
+    """Compare the tensors that a network wants with those that there are."""
     missing = [key for key in wanted if key not in state]
     unknown = [key for key in state if key not in wanted]
     misshapen = [
@@ -190,13 +226,20 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], *, source: str) 
         for key, value in wanted.items()
         if key in state and state[key].shape != value.shape
     ]
-    parts = [("missing", missing), ("unknown", unknown), ("misshapen", misshapen)]
+    mistyped = [
+        f"{key} of {str(state[key].dtype).removeprefix('torch.')}"
+        for key, value in wanted.items()
+        if key in state and _kind(state[key]) != _kind(value)
+    ]
+    parts = [("missing", missing), ("unknown", unknown), ("misshapen", misshapen), ("mistyped", mistyped)]
     found = "; ".join(f"{len(names)} {word}: {_first(names)}" for word, names in parts if names)
     if found:
-        raise CheckpointError(
-            f"{source} do not fit {type(network).__name__}: {found}; use the weights it was made for"
-        )
-    network.load_state_dict(dict(state))
+        raise CheckpointError(f"{source} do not fit {network}: {found}; use the weights it was made for")
+
+
+def _kind(tensor: Tensor) -> str:
+    """Whether a tensor holds fractions, complex numbers or neither."""
+    return "fractions" if tensor.is_floating_point() else "complex" if tensor.is_complex() else "whole"
 
 
 def _first(names: list[str]) -> str:

@@ -7,19 +7,19 @@ Their generator is three files (``EN``, ``DE``, and ``MEDEF``, as the released o
 from __future__ import annotations
 
 import os
-import pickle
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from twofold.checkpoints.building import Undrawn
 from twofold.checkpoints.format import save_weights
+from twofold.checkpoints.pickled import UnreadError, is_plain, read_pickled
 from twofold.checkpoints.released import FILE_NAME
 from twofold.errors import CheckpointError
 from twofold.medfe.config import MedfeConfig, paper
@@ -33,6 +33,7 @@ GENERATOR = ("EN", "MEDFE", "DE")
 DISCRIMINATORS = {"D": "whole", "F": "local"}
 """Their network -> its name in ``medfe.discriminator.Discriminators``."""
 _SHOWN = 6  # how many complaints a message quotes
+_LONGEST_NAME = 80  # of an unknown tensor, in a complaint
 
 State = Mapping[str, Tensor]
 
@@ -112,7 +113,7 @@ def official_shapes(config: MedfeConfig) -> dict[str, dict[str, tuple[int, ...]]
     Args:
         config: of official mode; the full-size network is ``medfe.config.paper("official")``.
     """
-    with torch.device("meta"):  # shapes only: nothing is allocated or drawn
+    with torch.device("meta"), Undrawn():  # shapes only: nothing is allocated or drawn
         ours, judge = Medfe(config).state_dict(), PatchDiscriminator().state_dict()
     table = layer_names(config)
     shapes: dict[str, dict[str, tuple[int, ...]]] = {net: {} for net in SPELLINGS}
@@ -258,10 +259,15 @@ def _read_all(folder: Path, shapes: Mapping[str, Mapping[str, tuple[int, ...]]])
 def _candidates(folder: Path, net: str) -> list[Path]:
     """Files that hold this network: ``EN.pkl``, ``EN.pth``, ``20_net_EN.pth``."""
     stems = SPELLINGS[net]
+    try:
+        files = list(folder.iterdir())
+    except OSError as error:
+        raise CheckpointError(f"cannot look into {folder}: {error.strerror}; give another folder") from error
     return sorted(
         file
-        for file in folder.iterdir()
+        for file in files
         if file.suffix in (".pkl", ".pth")
+        and file.is_file()
         and (file.stem in stems or ("_net_" in file.stem and file.stem.rpartition("_net_")[2] in stems))
     )
 
@@ -269,10 +275,9 @@ def _candidates(folder: Path, net: str) -> list[Path]:
 def _read(path: Path, complaints: list[str], shapes: Mapping[str, tuple[int, ...]]) -> State:
     """Read one file; what is wrong with it is added to ``complaints``."""
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        complaints.append(f"{path.name} cannot be read ({reason})")
+        content = read_pickled(path)
+    except UnreadError as error:
+        complaints.append(f"{path.name} cannot be read ({error})")
         return {}
     if isinstance(content, Mapping) and isinstance(content.get("net"), Mapping):
         content = content["net"]
@@ -284,9 +289,11 @@ def _read(path: Path, complaints: list[str], shapes: Mapping[str, tuple[int, ...
     complaints += [f"{path.name} lacks {name}" for name in shapes if name not in content]
     for name, value in content.items():
         if name not in shapes:
-            complaints.append(f"{path.name} has an unknown {name}")
+            complaints.append(f"{path.name} has an unknown {str(name)[:_LONGEST_NAME]}")
         elif not isinstance(value, Tensor):
             complaints.append(f"{path.name} has {name} as {type(value).__name__} instead of a tensor")
+        elif not is_plain(value):
+            complaints.append(f"{path.name} has {name} as a tensor of a special kind or of {value.dtype}")
         elif tuple(value.shape) != shapes[name]:
             complaints.append(f"{path.name} has {name} as {tuple(value.shape)} instead of {shapes[name]}")
         elif not bool(torch.isfinite(value).all()):

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from numpy.typing import NDArray
 
 from twofold.checkpoints.tf_table import MalformedError, crc32c, table_items, varint
 from twofold.errors import CheckpointError
+from twofold.pixels.regular import open_regular
 
-MAX_INDEX_BYTES = 1 << 25
+MAX_INDEX_BYTES = 1 << 22
+"""Read in seconds, whatever it holds; a tensor takes about 100."""
 MAX_TENSORS = 100_000
+MAX_NAME_BYTES = 1 << 12
 MAX_VALUES = 1 << 40
 _MAX_AXES = 32
 _MAX_POINTER_BYTES = 1 << 16
@@ -76,7 +80,8 @@ class TensorBundle:
         try:
             if self._index.stat().st_size > MAX_INDEX_BYTES:
                 raise MalformedError(f"it is larger than {MAX_INDEX_BYTES} bytes")
-            self._shards, entries = _parse_index(self._index.read_bytes())
+            with open_regular(self._index) as file:
+                self._shards, entries = _parse_index(file.read())
         except OSError as error:
             raise CheckpointError(f"cannot read {self._index}: {error}; give another checkpoint") from error
         except MalformedError as error:
@@ -122,7 +127,7 @@ class TensorBundle:
     def _bytes(self, name: str, entry: BundleEntry) -> bytes:
         path = self.data_file(entry.shard)
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 held = os.fstat(file.fileno()).st_size
                 if entry.offset + entry.size > held:
                     raise CheckpointError(
@@ -166,7 +171,7 @@ def find_prefix(path: str | os.PathLike[str]) -> Path:
 def _prefix_in(folder: Path) -> Path:
     """The checkpoint that a folder's ``checkpoint`` file names, else the only one in it."""
     try:
-        with (folder / "checkpoint").open("rb") as file:
+        with open_regular(folder / "checkpoint") as file:
             text = file.read(_MAX_POINTER_BYTES).decode(errors="replace")
     except OSError:
         text = ""
@@ -213,6 +218,8 @@ def _parse_index(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
             name = key.decode()
         except UnicodeDecodeError as error:
             raise MalformedError(f"the name {key[:40]!r} is not text") from error
+        if len(key) > MAX_NAME_BYTES:
+            raise MalformedError(f"the name {name[:40]!r}... has {len(key)} bytes")
         if not name.isprintable():
             raise MalformedError(f"the name {name[:40]!r} cannot be printed")
         entries[name] = entry = _parse_entry(name, value)
@@ -227,7 +234,7 @@ def _parse_index(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
 
 def _parse_header(message: bytes) -> int:
     """The number of data files."""
-    fields = dict(_numbers(message))
+    fields = _numbers(message)
     if fields.get(2, 0):
         raise MalformedError("it was written on a big-endian machine, and only little-endian ones are read")
     shards = fields.get(1, 0)
@@ -242,11 +249,12 @@ def _parse_entry(name: str, message: bytes) -> BundleEntry:
     sliced = False
     for number, value in _fields(message):
         if isinstance(value, int):
-            fields[number] = value
+            _once(fields, number, value)
         elif number == 2:
             shape += _parse_shape(value)
-        elif number == 7:
-            sliced = True
+        sliced = number == 7
+        if sliced or len(shape) > _MAX_AXES:  # slices come last, and there may be many
+            break
     if len(shape) > _MAX_AXES or math.prod(max(side, 1) for side in shape) > MAX_VALUES:
         shown = ", ".join(map(str, shape[:8]))
         raise MalformedError(f"{name} has the impossible shape ({shown}{', ...' if len(shape) > 8 else ''})")
@@ -257,14 +265,25 @@ def _parse_entry(name: str, message: bytes) -> BundleEntry:
 
 
 def _parse_shape(message: bytes) -> list[int]:
-    """The sides of a tensor; a negative one becomes huge, and is refused as such."""
-    axes = [value for number, value in _fields(message) if number == 2 and isinstance(value, bytes)]
-    return [dict(_numbers(axis)).get(1, 0) for axis in axes]
+    """The sides of a tensor, one more than there can be at most; a negative one becomes huge."""
+    axes = (value for number, value in _fields(message) if number == 2 and isinstance(value, bytes))
+    return [_numbers(axis).get(1, 0) for axis in islice(axes, _MAX_AXES + 1)]
 
 
-def _numbers(message: bytes) -> Iterator[tuple[int, int]]:
+def _numbers(message: bytes) -> dict[int, int]:
     """The fields of a protobuf message that are numbers."""
-    return ((number, value) for number, value in _fields(message) if isinstance(value, int))
+    numbers: dict[int, int] = {}
+    for number, value in _fields(message):
+        if isinstance(value, int):
+            _once(numbers, number, value)
+    return numbers
+
+
+def _once(fields: dict[int, int], number: int, value: int) -> None:
+    """Take in a field; protobuf allows several and takes the last, but no checkpoint has them."""
+    if number in fields:
+        raise MalformedError(f"a record has its field {number} twice")
+    fields[number] = value
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -15,7 +15,7 @@ MAGIC = 0xDB4775248B80FB57
 FOOTER_BYTES = 48
 TRAILER_BYTES = 5
 """Behind each block: how it is compressed (1 byte) and its checksum (4)."""
-MAX_KEY_BYTES = 1 << 26
+MAX_KEY_BYTES = 1 << 24
 """Of all keys together: keys share their beginnings, so a small file can spell out long ones."""
 _COMPRESSIONS = {1: "Snappy"}
 

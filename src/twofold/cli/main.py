@@ -64,6 +64,11 @@ def _run(command: str, arguments: list[str], debug: bool) -> int:
             print_exc()
         print(f"twofold: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE_ERROR
+    except OSError as error:  # a name that the disk does not take, a full disk, a folder without permission
+        if debug:
+            print_exc()
+        print(f"twofold: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE_ERROR
     except KeyboardInterrupt:
         if debug:
             print_exc()

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from twofold.errors import ImageError, TrainingError
+from twofold.pixels.opening import reason
+from twofold.pixels.regular import open_regular
 
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 """File endings taken for photographs, in lower case."""
@@ -42,7 +44,7 @@ def read_photo(path: Path, *, short_side: int | None = None) -> npt.NDArray[np.u
         ImageError: if the file cannot be read; the message names it.
     """
     try:
-        with Image.open(path) as file:
+        with open_regular(path) as opened, Image.open(opened) as file:
             if short_side is not None and file.format == "JPEG":
                 # JPEG decodes at 1/2, 1/4 or 1/8 almost for free; twice the need keeps the quality
                 # of the final resize.
@@ -63,7 +65,9 @@ def read_photo(path: Path, *, short_side: int | None = None) -> npt.NDArray[np.u
     # Decoders raise what they like on damaged files (SyntaxError, struct.error, ...), and a long run
     # must not end on any of it.
     except Exception as error:
-        raise ImageError(f"{path} cannot be read as a photograph ({error}); replace or remove it") from error
+        raise ImageError(
+            f"{path} cannot be read as a photograph ({reason(error)}); replace or remove it"
+        ) from error
 
 
 class PhotoFolder:

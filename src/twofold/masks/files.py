@@ -9,18 +9,21 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from twofold.errors import InputError, MaskError
+from twofold.errors import ImageError, InputError, MaskError
 from twofold.masks.buckets import hole_ratio
+from twofold.pixels import hole_of, read_photo
 
-MASK_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+MASK_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 """File endings taken for masks, in lower case."""
 
 
 def read_mask(path: Path, *, size: tuple[int, int] | None = None) -> npt.NDArray[np.bool_]:
     """Read a mask file: white (128 of 255 or more) is the hole.
 
+    It is turned upright by its EXIF orientation, as photographs are. What is transparent is no hole.
+
     Args:
-        path: an image file; colours are turned into grey first.
+        path: an image file that ``read_photo`` takes; colours count by their luma.
         size: height and width to resize to, by nearest neighbour, so that nothing is half a hole.
 
     Returns:
@@ -30,15 +33,14 @@ def read_mask(path: Path, *, size: tuple[int, int] | None = None) -> npt.NDArray
         MaskError: if the file cannot be read; the message names it.
     """
     try:
-        with Image.open(path) as file:
-            # Bilevel and palette files become 0..255 here; 16-bit ones are scaled by hand.
-            wide = file.mode.startswith("I")
-            grey = file if wide else file.convert("L")
-            if size is not None and grey.size != (size[1], size[0]):
-                grey = grey.resize((size[1], size[0]), Image.Resampling.NEAREST)
-            return np.asarray(grey) >= (128 * 257 if wide else 128)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        pixels = read_photo(path).pixels
+    except ImageError as error:
         raise MaskError(f"{path} cannot be read as a mask ({error}); replace or remove it") from error
+    hole = hole_of(pixels)
+    if size is None or hole.shape == size:
+        return hole
+    resized = Image.fromarray(hole).resize((size[1], size[0]), Image.Resampling.NEAREST)
+    return np.asarray(resized)
 
 
 class MaskFolder:

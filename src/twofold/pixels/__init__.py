@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from twofold.pixels.atomic import replacing
 from twofold.pixels.compositing import composite, rgb8, to_depth
-from twofold.pixels.holes import MaskWarning, read_hole
+from twofold.pixels.holes import MaskWarning, hole_of, read_hole
 from twofold.pixels.photo import Photo, read_photo
 from twofold.pixels.sheet import contact_sheet
 from twofold.pixels.writing import ENDINGS, check_output, write_photo
@@ -20,6 +20,7 @@ __all__ = [
     "check_output",
     "composite",
     "contact_sheet",
+    "hole_of",
     "read_hole",
     "read_photo",
     "replacing",

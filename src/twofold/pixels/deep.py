@@ -17,19 +17,42 @@ import numpy.typing as npt
 from PIL import Image
 
 from twofold.errors import ImageError
+from twofold.pixels.avif import avif_bits
 from twofold.pixels.opening import load_picture, open_picture
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_BITS_PER_SAMPLE = 258  # a TIFF tag
+# TIFF tags, and one value of each that matters.
+_BITS, _CHANNELS, _PHOTOMETRIC, _KIND = 258, 277, 262, 339
+_MIN_IS_WHITE, _SIGNED = 0, 2
 
 
-def stored_bits(image: Image.Image) -> int:
+def stored_bits(image: Image.Image, file: io.BufferedReader) -> int:
     """Bits a channel in the file of an image that is opened and not yet loaded; at least 8."""
     if image.format == "PNG":
         return 16 if any(_raw_mode(tile).endswith(";16B") for tile in _tiles(image)) else 8
-    if image.format == "TIFF":
-        return max(8, *(int(bits) for bits in getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (1,))))
-    return 8
+    if image.format == "AVIF":
+        return avif_bits(file)
+    return max((8, *_tag(image, _BITS)))
+
+
+def is_negative(image: Image.Image) -> bool:
+    """Whether the levels of 16-bit grey mean darkness; Pillow turns those of 8 bits over by itself."""
+    return image.mode.startswith("I;16") and _MIN_IS_WHITE in _tag(image, _PHOTOMETRIC)
+
+
+def unkept(image: Image.Image) -> str:
+    """What of an opened TIFF file would be lost without a word, in words; nothing if all is kept."""
+    channels = max(_tag(image, _CHANNELS), default=1)
+    if channels > len(image.getbands()):
+        return f"has {channels} channels, of which {len(image.getbands())} could be kept"
+    return "holds signed levels" if _SIGNED in _tag(image, _KIND) else ""
+
+
+def _tag(image: Image.Image, number: int) -> tuple[int, ...]:
+    """The numbers of a TIFF file's tag; none where there is no such tag."""
+    value = getattr(image, "tag_v2", {}).get(number, ())
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple(entry for entry in values if isinstance(entry, int))
 
 
 def read_deep(image: Image.Image, file: io.BufferedReader, name: str) -> npt.NDArray[np.uint16]:

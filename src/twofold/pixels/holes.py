@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from twofold.errors import ImageError, MaskError
 from twofold.pixels.compositing import luma1000
+from twofold.pixels.opening import check_size
 from twofold.pixels.photo import read_photo
 
 if TYPE_CHECKING:
@@ -51,20 +52,38 @@ def read_hole(mask: MaskLike, height: int, width: int) -> npt.NDArray[np.bool_]:
         MaskWarning: if there are many grey levels or many grey pixels (a JPEG, a photograph given
             as the mask), or if a mask of integers holds nothing but 0 and 1.
     """
-    if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
-        if mask.ndim == 3 and mask.shape[2] == 1:
-            mask = mask[..., 0]
-        if mask.ndim != 2:
-            raise MaskError(f"mask is a bool array of shape {mask.shape}; a mask is [height width]")
-        _check_size(mask.shape, height, width)
-        return np.array(mask, np.bool_)
     try:
+        if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
+            return _of_bools(np.asarray(mask, np.bool_), height, width)
         pixels = read_photo(mask).pixels
     except ImageError as error:
         raise MaskError(f"mask cannot be used: {error}") from error
     _check_size(pixels.shape, height, width)
-    level = _level(pixels)  # [h w] in 0..1
+    level = _level(pixels)
     _warn_about(level, pixels)
+    return _from_half(level, pixels)
+
+
+def hole_of(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    """The hole [h w] that a mask's pixels mean, by the rule of ``read_hole`` and without its warnings.
+
+    Args:
+        pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
+    """
+    return _from_half(_level(pixels), pixels)
+
+
+def _of_bools(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[..., 0]
+    if mask.ndim != 2:
+        raise MaskError(f"mask is a bool array of shape {mask.shape}; a mask is [height width]")
+    _check_size(mask.shape, height, width)
+    check_size(width, height, "mask array")
+    return np.array(mask, np.bool_)
+
+
+def _from_half(level: npt.NDArray[np.float64], pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     half = 128 / 255 if pixels.dtype == np.uint8 else 32768 / 65535
     return np.asarray(level >= half)
 

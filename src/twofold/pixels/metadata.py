@@ -46,6 +46,8 @@ _STORAGE_TAGS = frozenset(
     )
 )
 
+_FOLDERS = (0x8769, 0x8825, 0xA005)  # the Exif, GPS and interoperability folders
+
 
 def orientation_of(image: Image.Image) -> int:
     """EXIF orientation 1 to 8; 1 (upright) where there is none or it cannot be read."""
@@ -105,23 +107,68 @@ def kept_dpi(image: Image.Image) -> tuple[float, float] | None:
     return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
+def rebuilt_exif(block: bytes) -> bytes | None:
+    """The same EXIF data for a TIFF file, in which tags of the photo and of its storage lie side by side.
+
+    Tags that speak of storage (a phone writes its picture's width there) and tags that cannot be
+    written are left out; None if nothing is left.
+    """
+    exif = Image.Exif()
+    try:
+        exif.load(block)
+        return _rebuilt(exif)
+    except Exception:  # anything can stand in a damaged block
+        return None
+
+
+def without_orientation(block: bytes) -> bytes:
+    """The same block without its orientation tag, all else in its place; for AVIF, which has its own."""
+    data = bytearray(block.removeprefix(PREFIX))
+    order, start = _order(data)
+    tags, after = _entries(data, order, start)
+    if ORIENTATION not in tags:
+        return block
+    at = tags[ORIENTATION] - 8
+    (count,) = struct.unpack_from(order + "H", data, start)
+    struct.pack_into(order + "H", data, start, count - 1)
+    data[at : after + 4] = data[at + 12 : after + 4] + bytes(12)
+    return PREFIX + bytes(data)
+
+
 def _described_exif(image: Image.Image) -> bytes | None:
     """EXIF block from where Pillow keeps none in ``info``: the tags of a TIFF, the text of a PNG."""
-    exif = image.getexif()
+    return _rebuilt(image.getexif())
+
+
+def _rebuilt(exif: Image.Exif) -> bytes | None:
+    """A block of the tags that can be read and written, but not of those about storage."""
     kept = Image.Exif()
     for tag, value in exif.items():
-        if tag not in _STORAGE_TAGS:
-            is_folder = tag in (0x8769, 0x8825)  # the Exif and GPS folders
-            entry: Any = dict(exif.get_ifd(tag)) if is_folder else value
+        if tag in _STORAGE_TAGS:
+            continue
+        entry: Any = value
+        if tag in _FOLDERS:
+            inner = exif.get_ifd(tag).items()
+            entry = {key: part for key, part in inner if key not in _FOLDERS and _writable(key, part)}
+        if _writable(tag, entry):
             kept[tag] = entry
     return kept.tobytes() if len(kept) else None
+
+
+def _writable(tag: int, value: Any) -> bool:
+    """Whether Pillow can write a tag that it has read, which is not so for all that damage makes."""
+    alone = Image.Exif()
+    alone[tag] = value
+    try:
+        return bool(alone.tobytes())
+    except Exception:
+        return False
 
 
 def _neutral(block: bytes) -> bytes:
     """Return a TIFF-structured block with orientation 1 and without its thumbnail."""
     data = bytearray(block)
-    order = {b"II": "<", b"MM": ">"}[bytes(data[:2])]
-    (start,) = struct.unpack_from(order + "I", data, 4)
+    order, start = _order(data)
     tags, after = _entries(data, order, start)
     if ORIENTATION in tags:
         struct.pack_into(order + "H", data, tags[ORIENTATION], 1)
@@ -135,6 +182,13 @@ def _neutral(block: bytes) -> bytes:
             data[offset:end] = bytes(max(0, end - offset))
         struct.pack_into(order + "I", data, after, 0)  # no second folder any more
     return bytes(data)
+
+
+def _order(data: bytearray) -> tuple[str, int]:
+    """Byte order of a TIFF-structured block, and where its first folder stands."""
+    order = {b"II*\x00": "<", b"MM\x00*": ">"}[bytes(data[:4])]
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    return order, start
 
 
 def _entries(data: bytearray, order: str, start: int) -> tuple[dict[int, int], int]:

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from twofold.errors import ImageError
-from twofold.pixels.deep import read_deep, stored_bits
+from twofold.pixels.deep import is_negative, read_deep, stored_bits, unkept
 from twofold.pixels.metadata import kept_dpi, kept_exif, kept_profile, orientation_of, upright
-from twofold.pixels.opening import load_picture, open_picture, quiet_pillow
+from twofold.pixels.opening import check_size, load_picture, open_picture, quiet_pillow, reason
+from twofold.pixels.regular import open_regular
 
 if TYPE_CHECKING:
     from twofold.inpainter import ImageLike
@@ -59,9 +60,10 @@ class Photo:
 def read_photo(image: ImageLike) -> Photo:
     """Read a picture; pixels keep their depth and are turned upright by their EXIF orientation.
 
-    Files of 8 and 16 bits are read without loss (PNG, JPEG, WebP, TIFF, BMP, GIF of one frame).
-    Palettes and transparent colours are expanded to RGB or RGBA, grey with alpha to RGBA, one bit
-    to grey. A Pillow image has the depth that Pillow shows, and is turned upright like a file.
+    Files of 8 and 16 bits are read without loss: PNG, JPEG, WebP, TIFF, BMP, GIF and, where Pillow
+    reads it, AVIF. What would lose bits or channels is refused. Palettes and transparent colours are
+    expanded to RGB or RGBA, grey with alpha to RGBA, one bit to grey. A Pillow image has the depth
+    that Pillow shows, and is turned upright like a file.
     An array is taken as it is, without a copy.
 
     Args:
@@ -69,8 +71,9 @@ def read_photo(image: ImageLike) -> Photo:
             uint16.
 
     Raises:
-        ImageError: if it cannot be read, holds several frames, CMYK, floats or 32-bit integers,
-            or more pixels than twice ``PIL.Image.MAX_IMAGE_PIXELS`` (179 million).
+        ImageError: if it cannot be read, is no file (a named pipe), holds several frames, CMYK, floats or
+            32-bit integers, more pixels than twice ``PIL.Image.MAX_IMAGE_PIXELS`` (179 million), or
+            more than a million on a side.
     """
     if isinstance(image, np.ndarray):
         return Photo(_checked_array(image))
@@ -79,7 +82,7 @@ def read_photo(image: ImageLike) -> Photo:
             return _photo(image, "the Pillow image")
     if isinstance(image, str | os.PathLike):
         with quiet_pillow():
-            return _read_file(Path(image))
+            return _read_file(Path(os.fsdecode(image)))
     raise ImageError(f"image is of type {type(image).__name__}; give {_KINDS}")
 
 
@@ -96,23 +99,29 @@ def _checked_array(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         )
     if pixels.size == 0:
         raise ImageError(f"image array has shape {pixels.shape} and so no pixels; give at least 1x1")
+    check_size(pixels.shape[1], pixels.shape[0], "image array")
     return pixels if pixels.dtype.isnative else pixels.astype(pixels.dtype.newbyteorder("="))
 
 
 def _read_file(path: Path) -> Photo:
     try:
-        with path.open("rb") as file, open_picture(file, str(path)) as image:
-            bits = stored_bits(image)
+        with open_regular(path) as file, open_picture(file, str(path)) as image:
+            bits = stored_bits(image, file)
             if bits == 16 and image.mode in ("RGB", "RGBA", "LA"):
                 return _with_metadata(image, read_deep(image, file, str(path)))
-            return _photo(image, str(path), bits)
+            if lost := unkept(image):
+                raise ImageError(f"{path} {lost}; {_WAY_OUT}")
+            negative = is_negative(image)
+            photo = _photo(image, str(path), bits)
+            return photo.with_pixels(65535 - photo.pixels) if negative else photo
     except OSError as error:
-        reason = error.strerror or error
-        raise ImageError(f"cannot read {path}: {reason}; give an image file that can be read") from error
+        said = error.strerror or reason(error)
+        raise ImageError(f"cannot read {path}: {said}; give an image file that can be read") from error
 
 
 def _photo(image: Image.Image, name: str, bits: int = 8) -> Photo:
     """Read an image whose pixels Pillow itself can hold without loss."""
+    check_size(*image.size, name)
     load_picture(image, name)
     return _with_metadata(image, _levels(image, name, bits))
 

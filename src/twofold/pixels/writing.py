@@ -13,19 +13,29 @@ from PIL import Image
 from twofold.errors import ImageError
 from twofold.pixels.atomic import replacing
 from twofold.pixels.deep import encode_png
+from twofold.pixels.metadata import rebuilt_exif, without_orientation
+from twofold.pixels.opening import HAS_AVIF, quiet_pillow, reason
 from twofold.pixels.photo import Photo
 
-ENDINGS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+ENDINGS = {
+    ".png": "PNG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".avif": "AVIF",
+}
+_LONGEST = {"WEBP": 16383, "JPEG": 65500, "AVIF": 65536}  # pixels a side
 
 
 def check_output(path: str | os.PathLike[str], pixels: npt.NDArray[np.generic]) -> None:
     """Say early, before any work, that ``pixels`` could not be written to ``path``.
 
     Raises:
-        ImageError: for an unknown ending, a format that cannot hold the pixels' depth or alpha,
-            a folder that is missing, or a place that cannot be written to.
+        ImageError: for an unknown ending, a format that cannot hold the pixels' depth, alpha or
+            number, a folder that is missing, or a place that cannot be written to.
     """
-    target = Path(os.path.realpath(path))
     kind = ENDINGS.get(Path(path).suffix.lower())
     deep = pixels.dtype == np.uint16
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
@@ -34,27 +44,45 @@ def check_output(path: str | os.PathLike[str], pixels: npt.NDArray[np.generic]) 
             f"cannot write {path}: the ending {Path(path).suffix or '(none)'} is not known; use one of "
             + ", ".join(ENDINGS)
         )
-    if deep and (kind in ("WEBP", "JPEG") or (kind == "TIFF" and channels > 1)):
+    if kind == "AVIF" and not HAS_AVIF:
+        raise ImageError(f"cannot write {path}: AVIF needs Pillow 11.3 or newer; use .png")
+    if deep and (kind in ("WEBP", "JPEG", "AVIF") or (kind == "TIFF" and channels > 1)):
         raise ImageError(
             f"cannot write {path}: 16 bits would become 8 there; use .png"
             + (", or .tif" if channels == 1 else "")
         )
+    if max(pixels.shape[:2]) > _LONGEST.get(kind, max(pixels.shape[:2])):
+        raise ImageError(f"cannot write {path}: {kind} ends at {_LONGEST[kind]} pixels a side; use .png")
     if channels == 4 and kind == "JPEG":
         raise ImageError(f"cannot write {path}: JPEG has no alpha channel; use .png, .webp or .tif")
-    if not target.parent.is_dir():
+    _check_place(path)
+
+
+def _check_place(path: str | os.PathLike[str]) -> None:
+    try:
+        target = Path(os.path.realpath(path))
+        exists, folder, parent = target.exists(), target.is_dir(), target.parent.is_dir()
+    except (OSError, ValueError) as error:  # a name that is too long, or with a null byte
+        said = getattr(error, "strerror", None) or reason(error)
+        raise ImageError(f"cannot write {path}: {said}; give another name") from error
+    if not parent:
         raise ImageError(f"cannot write {path}: there is no folder {target.parent}; make it first")
-    if target.is_dir():
+    if folder:
         raise ImageError(f"cannot write {path}: it is a folder; name a file in it")
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+    if target.is_symlink():  # what is left of a link whose end cannot be found
+        raise ImageError(f"cannot write {path}: it is a link that leads in a circle; give another name")
+    if exists and not target.is_file():
+        raise ImageError(f"cannot write {path}: it is a device or a named pipe; give another name")
+    if not os.access(target.parent, os.W_OK) or (exists and not os.access(target, os.W_OK)):
         raise ImageError(f"cannot write {path}: permission denied; choose a place that you may write to")
 
 
 def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
     """Write a photo with its EXIF, colour profile and resolution; the file appears whole or not.
 
-    PNG, TIFF and WebP are written without loss. JPEG is lossy by nature (quality 95, full colour
-    resolution): there no pixel is promised to stay the same. Colours of 16 bits are written as
-    PNG, grey of 16 bits as PNG or TIFF.
+    PNG, TIFF and WebP are written without loss. JPEG and AVIF are lossy by nature (JPEG at quality 95,
+    AVIF at 100, both in full colour resolution): there no pixel is promised to stay the same. Colours
+    of 16 bits are written as PNG, grey of 16 bits as PNG or TIFF.
 
     Args:
         photo: what to write; its pixels are upright.
@@ -66,16 +94,16 @@ def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
     check_output(path, photo.pixels)
     kind = ENDINGS[Path(path).suffix.lower()]
     try:
-        with replacing(path) as temporary, temporary.open("xb") as file:
+        with quiet_pillow(), replacing(path) as temporary, temporary.open("xb") as file:
             if photo.pixels.dtype == np.uint16 and kind == "PNG":
                 levels = photo.pixels.astype(np.uint16, copy=False)
                 file.write(encode_png(levels, exif=photo.exif, icc_profile=photo.icc_profile, dpi=photo.dpi))
             else:
                 _as_pillow(photo.pixels).save(file, **_options(photo, kind))
-    except OSError as error:
-        raise ImageError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
-    except ValueError as error:  # Pillow's word for a picture or EXIF block too large for the format
-        raise ImageError(f"cannot write {path}: {error}; try .png") from error
+    except Exception as error:  # Pillow's writers raise many kinds for what a format cannot hold
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ImageError(f"cannot write {path}: {error.strerror}; choose another place") from error
+        raise ImageError(f"cannot write {path}: {reason(error)}; try .png") from error
 
 
 def _as_pillow(pixels: npt.NDArray[np.generic]) -> Image.Image:
@@ -84,20 +112,25 @@ def _as_pillow(pixels: npt.NDArray[np.generic]) -> Image.Image:
 
 def _options(photo: Photo, kind: str) -> dict[str, Any]:
     """What to tell Pillow's writer of one format."""
-    lossless: dict[str, dict[str, Any]] = {
+    grey = photo.pixels.ndim == 2 or photo.pixels.shape[2] == 1
+    exif = photo.exif
+    if exif and kind in ("TIFF", "AVIF"):
+        exif = rebuilt_exif(exif) if kind == "TIFF" else without_orientation(exif)
+    of_kind: dict[str, dict[str, Any]] = {
         # Level 4 takes half the time of the default 6, for files of the same size.
         "PNG": {"compress_level": 4},
         # Pillow's compressing TIFF writer loses the folders inside an EXIF block.
-        "TIFF": {} if photo.exif else {"compression": "tiff_adobe_deflate"},
+        "TIFF": {} if exif else {"compression": "tiff_adobe_deflate"},
         # exact: colours under full transparency are pixels too.
         "WEBP": {"lossless": True, "exact": True},
         "JPEG": {"quality": 95, "subsampling": 0},
+        "AVIF": {"quality": 100, "subsampling": "4:0:0" if grey else "4:4:4"},
     }
-    options = {"format": kind, **lossless[kind]}
-    if photo.exif:
-        options["exif"] = photo.exif
-    if photo.icc_profile:
-        options["icc_profile"] = photo.icc_profile
-    if photo.dpi and kind != "WEBP":
+    options = {"format": kind, **of_kind[kind]}
+    if exif:
+        options["exif"] = exif
+    if photo.icc_profile and not (grey and kind == "WEBP" and photo.icc_profile[16:20] == b"GRAY"):
+        options["icc_profile"] = photo.icc_profile  # WebP knows colours alone
+    if photo.dpi and kind not in ("WEBP", "AVIF"):
         options["dpi"] = tuple(round(v) for v in photo.dpi) if kind == "JPEG" else photo.dpi
     return options
