@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -43,6 +43,11 @@ class FillOptions:
     """Of models that sample: draw among the likeliest codes that together have this probability."""
     device: str = "auto"
     """auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1, mps."""
+    detail: Literal["auto", "none", "always"] = "auto"
+    """Copy fine detail of the surroundings into the answers of networks: auto where a large hole is answered
+    at a smaller size and scaled up, none, or always."""
+    max_memory: str | None = None
+    """Of networks: what filling may take beside the program and the picture, such as 800MB or 2GB."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -94,7 +99,7 @@ def fill_file(options: FillOptions, written: list[Path]) -> list[str]:
 
     from twofold.engine.load import load
 
-    painter = load(options.model, device=options.device, options=_sampling(options))
+    painter = load(options.model, device=options.device, options=_sampling(options), **_of_networks(options))
     writer = Writer(photo, hole, outputs, written)
     with _progress() as progress:
         result = painter.fill(
@@ -114,6 +119,12 @@ def _sampling(options: FillOptions) -> dict[str, float] | None:
     names = ("temperature", "top_k", "top_p")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return given or None
+
+
+def _of_networks(options: FillOptions) -> dict[str, Any]:
+    """What was asked for that networks alone can do; nothing that was left as it is."""
+    given: dict[str, Any] = {} if options.detail == "auto" else {"detail": options.detail}
+    return given if options.max_memory is None else {**given, "max_memory": options.max_memory}
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from twofold.engine.groups import Box, Group, join_groups, label_cells
+from twofold.engine.scaling import enlarged_strips, scale_known, touched
 from twofold.pixels import composite, rgb8
 
 MOST_CROPS = 64
@@ -96,13 +96,15 @@ def cut(image: npt.NDArray[np.generic], hole: npt.NDArray[np.bool_], window: Box
         window: inside the image.
         size: side of the square.
     """
-    colours, missing = rgb8(image[window.slices]), hole[window.slices]
+    missing = hole[window.slices]
     scale = min(1.0, size / max(window.height, window.width))
     height = max(1, round(window.height * scale))
     width = max(1, round(window.width * scale))
-    tile_hole = _touched(_touched(missing, height).T, width).T
-    if (height, width) != missing.shape:
-        colours = _scaled_known(colours, ~missing, height, width)
+    tile_hole = touched(missing, height, width)
+    if (height, width) == missing.shape:
+        colours = rgb8(image[window.slices])
+    else:
+        colours = scale_known(image[window.slices], missing, height, width)
     tile_image = np.where(tile_hole[..., None], np.uint8(INSIDE), colours)
     top, left = (size - height) // 2, (size - width) // 2
     around = ((top, size - height - top), (left, size - width - left))
@@ -113,10 +115,10 @@ def cut(image: npt.NDArray[np.generic], hole: npt.NDArray[np.bool_], window: Box
     )
 
 
-def paste(
+def answer_values(
     image: npt.NDArray[np.generic], answer: npt.NDArray[np.uint8], tile: Tile, crop: Crop
 ) -> npt.NDArray[np.generic]:
-    """Give the crop's window with the network's answer in the crop's own hole pixels.
+    """What the picture holds at the crop's own missing pixels once it is filled.
 
     Args:
         image: the whole picture, any shape and depth that ``cut`` takes.
@@ -125,55 +127,32 @@ def paste(
         crop: where the tile came from.
 
     Returns:
+        Values in the order of ``crop.own``'s pixels, [m] or [m c], of the image's depth; alpha as it was.
+    """
+    content, deep = answer[tile.content.slices], image.dtype == np.uint16
+    strips = enlarged_strips(content, crop.own, deep=deep)
+    colours = [part_colours[crop.own[part.slices]] for part, part_colours in strips]
+    return own_values(image, np.concatenate(colours), crop)
+
+
+def own_values(
+    image: npt.NDArray[np.generic], colours: npt.NDArray[np.generic], crop: Crop
+) -> npt.NDArray[np.generic]:
+    """Bring colours [m 3] of a crop's own pixels to the picture's kind, [m] or [m c]; alpha as it was."""
+    before = image[crop.window.slices][crop.own]
+    return composite(before[:, None], colours[:, None], np.ones((len(before), 1), np.bool_))[:, 0]
+
+
+def paste(
+    image: npt.NDArray[np.generic], answer: npt.NDArray[np.uint8], tile: Tile, crop: Crop
+) -> npt.NDArray[np.generic]:
+    """Give the crop's window with the network's answer in the crop's own hole pixels.
+
+    Args and the answer's kind are those of ``answer_values``.
+
+    Returns:
         The window's pixels, of the image's depth and channels; outside ``crop.own`` as they were.
     """
-    content = _enlarged(answer[tile.content.slices], crop.window, image.dtype)
-    return composite(image[crop.window.slices], content, crop.own)
-
-
-def _touched(mask: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
-    """Shrink the first axis of a mask to ``count`` pixels: True where any part of one is True."""
-    length = mask.shape[0]
-    if count == length:
-        return mask
-    index = np.arange(count)
-    first, end = index * length // count, -(-(index + 1) * length // count)
-    sums = np.pad(np.cumsum(mask, axis=0, dtype=np.int64), ((1, 0), (0, 0)))
-    return np.asarray(sums[end] > sums[first])
-
-
-def _scaled_known(
-    colours: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_], height: int, width: int
-) -> npt.NDArray[np.uint8]:
-    """Scale uint8 [h w 3] down from its known pixels alone: a weighted mean without the others."""
-    weight = _plane(known.astype(np.float32), height, width)
-    # Where all that a small pixel covers is known, its weight is near 1; elsewhere is hole.
-    safe = np.where(weight > 0.25, weight, np.float32(1))
-    valid = np.where(known[..., None], colours, np.float32(0))
-    planes = [_plane(valid[..., c], height, width) / safe for c in range(3)]
-    return np.stack(planes, axis=2).round().clip(0, 255).astype(np.uint8)
-
-
-def _enlarged(
-    colours: npt.NDArray[np.uint8], window: Box, dtype: np.dtype[np.generic]
-) -> npt.NDArray[np.generic]:
-    """Scale uint8 RGB up to the window's size; as uint16 with the levels in between."""
-    height, width = window.height, window.width
-    if colours.shape[:2] == (height, width):
-        return colours
-    if dtype == np.uint8:
-        return np.asarray(Image.fromarray(colours).resize((width, height), Image.Resampling.BICUBIC))
-    planes = [
-        _plane(colours[..., c].astype(np.float32) * 257, height, width, Image.Resampling.BICUBIC)
-        for c in range(3)
-    ]
-    return np.stack(planes, axis=2).round().clip(0, 65535).astype(np.uint16)
-
-
-def _plane(
-    values: npt.NDArray[np.float32],
-    height: int,
-    width: int,
-    filter: Image.Resampling = Image.Resampling.LANCZOS,
-) -> npt.NDArray[np.float32]:
-    return np.asarray(Image.fromarray(values).resize((width, height), filter))
+    window = image[crop.window.slices].copy()
+    window[crop.own] = answer_values(image, answer, tile, crop)
+    return window

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from twofold.devices import derive_seed, exact_arithmetic
-from twofold.engine.crops import Crop, Tile, paste
+from twofold.engine.crops import Crop, Tile, answer_values
+from twofold.engine.detail import Detail, detailed_values, wants_detail
 from twofold.inpainter import Progress
 from twofold.network import FilledBatch, FillingNetwork
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
@@ -49,14 +50,27 @@ class Scene:
     """A photograph, and its holes as the network sees them.
 
     Attributes:
-        pixels: the photograph, of any kind that ``paste`` takes.
+        pixels: the photograph, of any kind that ``cut`` takes.
         crops: the largest first; every missing pixel is in exactly one.
         tiles: the crops as squares.
+        hole: [h w] of the photograph, True = missing.
+        detail: where answers get detail of their surroundings.
     """
 
     pixels: npt.NDArray[np.generic]
     crops: Sequence[Crop]
     tiles: Sequence[Tile]
+    hole: npt.NDArray[np.bool_]
+    detail: Detail = "auto"
+
+    def values(self, place: int, answer: npt.NDArray[np.uint8]) -> npt.NDArray[np.generic]:
+        """The missing pixels of one crop by an answer uint8 [size size 3] to its tile, [m] or [m c]."""
+        crop, tile = self.crops[place], self.tiles[place]
+        if wants_detail(crop, tile, self.detail):
+            values = detailed_values(self.pixels, self.hole, answer, tile, crop)
+            if values is not None:
+                return values
+        return answer_values(self.pixels, answer, tile, crop)
 
     def filled(self, missing: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """A copy of the photograph with these values at its missing pixels, crop after crop."""
@@ -106,7 +120,7 @@ class Drawing:
 
     def _crop(self, place: int, requests: Sequence[Request]) -> list[Draw]:
         """The network's answers to one crop."""
-        crop, tile = self._scene.crops[place], self._scene.tiles[place]
+        tile = self._scene.tiles[place]
         seeds = [_seed_of(self._seed, request, place) for request in requests]
         image = image_to_tensor(tile.image).to(self._device)
         hole = hole_to_tensor(tile.hole).to(self._device)
@@ -119,7 +133,7 @@ class Drawing:
             batch = self._network.fill(image, hole, seeds, progress=within)
         self._tell(start + steps)
         answers = tensor_to_image(batch.image)
-        missing = [paste(self._scene.pixels, answer, tile, crop)[crop.own] for answer in answers]
+        missing = [self._scene.values(place, answer) for answer in answers]
         return [_draw(batch, position, missing[position], tile) for position in range(len(seeds))]
 
     def _tell(self, done: int) -> None:

@@ -72,12 +72,21 @@ def label_cells(
         labels 1 to n the exact bounding boxes in pixels, [n 4] as top, left, bottom, right.
     """
     height, width = hole.shape
-    padded = np.pad(hole, ((0, -height % cell), (0, -width % cell)))
+    labels = np.zeros((-(-height // cell), -(-width // cell)), np.int64)
+    around = bounding_box(hole)
+    if around is None:
+        return labels, np.zeros((0, 4), np.int64)
+    # Only the cells around all holes: a large picture costs one look at it.
+    top, left = around.top // cell, around.left // cell
+    used = hole[top * cell : around.bottom, left * cell : around.right]
+    padded = np.pad(used, ((0, -used.shape[0] % cell), (0, -used.shape[1] % cell)))
     blocks = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell)
     in_rows, in_columns = np.asarray(blocks.any(axis=3)), np.asarray(blocks.any(axis=1))
-    labels = _connected(np.asarray(in_columns.any(axis=2)))
-    rows, columns = np.nonzero(labels)
+    connected = _connected(np.asarray(in_columns.any(axis=2)))
+    labels[top : top + len(connected), left : left + connected.shape[1]] = connected
+    rows, columns = np.nonzero(connected)
     row_used, column_used = in_rows[rows, :, columns], in_columns[rows, columns]  # n cell
+    rows, columns = rows + top, columns + left
     edges = np.stack(
         [
             rows * cell + row_used.argmax(axis=1),
@@ -87,12 +96,22 @@ def label_cells(
         ],
         axis=1,
     )
-    count = int(labels.max(initial=0))
+    count = int(connected.max())
     boxes = np.tile(np.array([height, width, 0, 0], np.int64), (count, 1))
     index = labels[rows, columns] - 1
     np.minimum.at(boxes[:, :2], index, edges[:, :2])
     np.maximum.at(boxes[:, 2:], index, edges[:, 2:])
     return labels, boxes
+
+
+def bounding_box(mask: npt.NDArray[np.bool_]) -> Box | None:
+    """The smallest box around all True of a mask [h w]; None if there is none."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    columns = np.flatnonzero(mask[top:bottom].any(axis=0))
+    return Box(top, int(columns[0]), bottom, int(columns[-1]) + 1)
 
 
 def _connected(used: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

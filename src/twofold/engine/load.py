@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.checkpoints.released import find_weights
+from twofold.engine.budget import read_bytes
 from twofold.engine.classical import CLASSICAL
 from twofold.engine.command import Command
+from twofold.engine.detail import Detail
 from twofold.engine.fingerprints import file_digest
 from twofold.engine.names import ModelName, read_name
 from twofold.engine.onnx_file import open_onnx
@@ -36,6 +38,8 @@ def load(
     *,
     device: str = "auto",
     options: object | Mapping[str, Any] | None = None,
+    detail: Detail = "auto",
+    max_memory: int | str | None = None,
 ) -> Inpainter:
     """Load a model that fills holes.
 
@@ -48,6 +52,10 @@ def load(
         device: ``auto`` (CUDA where there is one, else the CPU), or a name that PyTorch knows.
         options: how a model that samples does so: its options (``SamplingOptions`` for DSI), or a
             dict of those to change, for example ``{"temperature": 0.8}``. None: the model's own.
+        detail: where a network's answers get detail of their surroundings: ``auto`` where a large hole
+            was answered at a smaller size, ``none`` nowhere, ``always`` everywhere.
+        max_memory: what a call of ``fill`` may take beside the program, the weights and the picture, in
+            bytes or as text such as ``"2GB"``; networks only. None: no limit.
 
     Raises:
         CheckpointError: if there is no such model, or its file is damaged or does not fit.
@@ -56,7 +64,13 @@ def load(
     """
     name = read_name(name_or_path)
     if name.kind == "network":
-        return _painter(_file_of(name), name.label, device, options)
+        limit = read_bytes(max_memory) if isinstance(max_memory, str) else max_memory
+        return _painter(_file_of(name), name.label, device, options, detail=detail, max_memory=limit)
+    if max_memory is not None or detail != "auto":
+        raise InputError(
+            f"{name.label or os.fspath(name.target)} fills whole pictures in its own way and takes neither "
+            "max_memory nor detail; leave them out, or use a network such as medfe-small"
+        )
     if options is not None and name.kind == "command":
         raise InputError("a command takes no sampling options; write them among its words")
     if options is not None:
@@ -102,11 +116,24 @@ def inpaint(
 
 
 def _painter(
-    path: Path, label: str | None, device: str, options: object | Mapping[str, Any] | None = None
+    path: Path,
+    label: str | None,
+    device: str,
+    options: object | Mapping[str, Any] | None,
+    *,
+    detail: Detail,
+    max_memory: int | None,
 ) -> Inpainter:
     weights = load_weights(path)
     network = cast(FillingNetwork, build_network(weights))
-    painter = TorchInpainter(network, label or weights.name, device=device, digest=file_digest(path))
+    painter = TorchInpainter(
+        network,
+        label or weights.name,
+        device=device,
+        digest=file_digest(path),
+        detail=detail,
+        max_memory=max_memory,
+    )
     if options is not None:
         _set_options(network, options, weights.name)
     return painter
