@@ -1,0 +1,1 @@
+"""Networks as files that run without PyTorch, checked before they are kept."""
