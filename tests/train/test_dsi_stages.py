@@ -83,6 +83,28 @@ def test_training_lowers_every_stage_s_loss(photos, tmp_path, vqvae):
         assert np.mean(seen[-5:]) < 0.93 * np.mean(seen[:5]), stage
 
 
+def test_a_structure_generator_that_decodes_in_parallel_is_learnt_by_the_same_recipe(photos, tmp_path, vqvae):
+    recipe = dsi_structure.STRUCTURE_RECIPES["tiny"]()
+    structure = dataclasses.replace(recipe.network.structure, order="parallel", dropout=0.1)
+    faster = {"learning_rate": 3e-3, "schedule": "constant", "warmup": 0}
+    recipe = dataclasses.replace(
+        recipe, network=dataclasses.replace(recipe.network, structure=structure), **faster
+    )
+    trained = load_weights(
+        run("structure", photos, tmp_path / "whole", start=vqvae, steps=60, recipe=recipe, save_every=30)
+    )
+    seen = [line["bits per hidden code"] for line in figures(tmp_path / "whole")]
+    assert np.mean(seen[-10:]) < 0.93 * np.mean(seen[:10])
+    assert build_network(trained).config.structure.order == "parallel"
+    # Which codes are hidden follows from the step.
+    again = run("structure", photos, tmp_path / "again", start=vqvae, steps=60, recipe=recipe)
+    assert_same(state(tmp_path / "whole"), state(tmp_path / "again"))
+    assert torch.equal(
+        load_weights(again).state["structure.network.to_logits.g"],
+        trained.state["structure.network.to_logits.g"],
+    )
+
+
 def test_later_stages_leave_the_vqvae_as_it_is(photos, tmp_path, vqvae):
     given = load_weights(vqvae).state
     for stage, part in (("structure", "structure"), ("texture", "texture")):

@@ -40,8 +40,14 @@ class CausalAttention(nn.Module):
             rearrange(mapped(features), "b (n c) h w -> b n (h w) c", n=self.heads)
             for mapped in (self.query, self.key, self.value)
         )
-        found = _strictly_causal(query, key, value)
+        found = self.look(query, key, value)
         return features + self.output(rearrange(found, "b n (h w) c -> b (n c) h w", h=height))
+
+    def look(
+        self, query: Float[Tensor, "b n l k"], key: Float[Tensor, "b n l k"], value: Float[Tensor, "b n l v"]
+    ) -> Float[Tensor, "b n l v"]:
+        """Which positions the heads look at: all strictly earlier ones."""
+        return _strictly_causal(query, key, value)
 
 
 def _strictly_causal(

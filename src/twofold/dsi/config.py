@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from twofold.dsi.options import SamplingOptions
 
 Mode = Literal["paper", "official"]
+Order = Literal["raster", "parallel"]
 
 SIZE_MULTIPLE = 8
 """Height and width of pictures: one structure code stands for 8x8 pixels, one texture code for 4x4."""
@@ -59,6 +60,9 @@ class StructureConfig:
     """Residual 1x1 layers before the logits."""
     dropout: float = 0.1
     """Share of features dropped in training."""
+    order: Order = "raster"
+    """``raster``: one code after the other, as the paper does. Own option: ``parallel`` guesses all hidden
+    codes at once, by a network without causal masks, in a few passes."""
 
     def __post_init__(self) -> None:
         """Refuse what no network can be built from."""
@@ -66,6 +70,8 @@ class StructureConfig:
         _at_least_one(self, *names)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
+        if self.order not in ("raster", "parallel"):
+            raise ValueError(f"order must be 'raster' or 'parallel', got {self.order!r}")
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,10 @@ class DsiConfig:
             for name, on in (
                 ("texture.attend_hole=False", self.texture is not None and not self.texture.attend_hole),
                 ("sampling.keep_margin", self.sampling.keep_margin is not None),
+                (
+                    "structure.order='parallel'",
+                    self.structure is not None and self.structure.order == "parallel",
+                ),
             )
             if on
         ]
@@ -161,6 +171,21 @@ def small(mode: Mode = "paper") -> DsiConfig:
     )
 
 
+def small_parallel(mode: Mode = "paper") -> DsiConfig:
+    """``small`` with a structure generator that decodes in parallel."""
+    return _in_parallel(small(mode))
+
+
+def paper_parallel(mode: Mode = "paper") -> DsiConfig:
+    """``paper`` with a structure generator that decodes in parallel."""
+    return _in_parallel(paper(mode))
+
+
+def _in_parallel(config: DsiConfig) -> DsiConfig:
+    assert config.structure is not None  # of the presets
+    return replace(config, structure=replace(config.structure, order="parallel"))
+
+
 def tiny(mode: Mode = "paper") -> DsiConfig:
     """Networks for tests and rehearsals: every part present, a few thousand parameters each."""
     return DsiConfig(
@@ -187,7 +212,13 @@ def _sampling(mode: Mode, *, temperature: float) -> SamplingOptions:
     return SamplingOptions() if mode == "official" else SamplingOptions(temperature, keep_margin=0)
 
 
-PRESETS = {"paper": paper, "small": small, "tiny": tiny}
+PRESETS = {
+    "paper": paper,
+    "small": small,
+    "paper-parallel": paper_parallel,
+    "small-parallel": small_parallel,
+    "tiny": tiny,
+}
 
 
 def _at_least_one(config: object, *names: str) -> None:

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twofold.diffusion import diffuse
-from twofold.dsi.config import SIZE_MULTIPLE, DsiConfig
+from twofold.dsi.config import SIZE_MULTIPLE, DsiConfig, StructureConfig
 from twofold.dsi.discriminator import Discriminator
+from twofold.dsi.masked import MaskedStructureGenerator
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.sampling import SampledStructure, sample_structure
+from twofold.dsi.parallel import decode_parallel
+from twofold.dsi.sampling import sample_structure
 from twofold.dsi.structure import StructureGenerator
 from twofold.dsi.texture import TextureGenerator
 from twofold.dsi.vqvae import Vqvae
@@ -22,6 +24,7 @@ from twofold.network import FilledBatch
 from twofold.tensors import Hole, Image
 
 RowProgress = Callable[[int, int], None]
+AnyStructureGenerator = StructureGenerator | MaskedStructureGenerator
 
 
 class Dsi(nn.Module):
@@ -37,7 +40,7 @@ class Dsi(nn.Module):
         self._options = config.sampling
         size, codes = config.vqvae.code_size, config.vqvae.codes
         self.vqvae = Vqvae(config.vqvae)
-        self.structure = StructureGenerator(config.structure, size, codes) if config.structure else None
+        self.structure = build_structure(config.structure, size, codes) if config.structure else None
         self.texture = TextureGenerator(config.texture, size) if config.texture else None
         self.discriminator = Discriminator(config.texture) if config.texture else None
 
@@ -89,7 +92,7 @@ class Dsi(nn.Module):
                 answers to one picture. What it holds inside the hole has no influence.
             hole: [b 1 h w], 1 = missing, 0 = known.
             seeds: the answer to a seed does not depend on the others.
-            progress: called with the rows of structure done and their number.
+            progress: called with the rows of structure, or passes over it, that are done, and their number.
 
         Raises:
             CheckpointError: if the weights lack the structure or the texture generator.
@@ -117,16 +120,15 @@ class Dsi(nn.Module):
         masked = image * (1 - hole)
         condition = structure.condition(masked, hole)
         kept, known = self._kept(masked, hole)
-        sampled: SampledStructure = sample_structure(
-            structure,
-            self.vqvae.structure_codebook,
-            condition,
-            seeds,
-            self.options,
-            kept=kept,
-            known=known,
-            progress=progress,
-        )
+        book = self.vqvae.structure_codebook
+        if isinstance(structure, MaskedStructureGenerator):
+            sampled = decode_parallel(
+                structure, book, condition, seeds, self.options, kept=kept, known=known, progress=progress
+            )
+        else:
+            sampled = sample_structure(
+                structure, book, condition, seeds, self.options, kept=kept, known=known, progress=progress
+            )
         vectors = self.vqvae.structure_codebook.look_up(sampled.codes)
         # One by one: the last bits of a batched convolution may depend on the size of the batch, and
         # an answer must not depend on how many others are asked for.
@@ -144,7 +146,7 @@ class Dsi(nn.Module):
             score=torch.cat(scores),
         )
 
-    def _whole(self) -> tuple[StructureGenerator, TextureGenerator, Discriminator]:
+    def _whole(self) -> tuple[AnyStructureGenerator, TextureGenerator, Discriminator]:
         if self.structure is None or self.texture is None or self.discriminator is None:
             part = "structure" if self.structure is None else "texture"
             raise CheckpointError(
@@ -182,6 +184,12 @@ def _joined(parts: Sequence[FilledBatch]) -> FilledBatch:
 
     image = torch.cat([part.image for part in parts])
     return FilledBatch(image, of("structure"), of("texture"), of("log_likelihood"), of("codes"), of("score"))
+
+
+def build_structure(config: StructureConfig, code_size: int, codes: int) -> AnyStructureGenerator:
+    """The structure generator of the order that the configuration asks for."""
+    kind = MaskedStructureGenerator if config.order == "parallel" else StructureGenerator
+    return kind(config, code_size, codes)
 
 
 def build_dsi(config: DsiConfig) -> Dsi:

@@ -24,6 +24,11 @@ class SamplingOptions:
     """Keep the picture's own codes where no pixel of the code's 8x8 pixels, nor of so many codes around it,
     is missing; from 6 on, the encoder sees nothing of the hole there. None samples every code, known or
     not, as the paper does."""
+    passes: int = 10
+    """Of networks that decode in parallel: passes in which all codes are drawn; others do not look at it."""
+    confidence_noise: float = 1.0
+    """Of the same: how much chance decides which codes a pass keeps, fading to nothing over the passes; 0:
+    the likeliest."""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work.
@@ -39,3 +44,7 @@ class SamplingOptions:
             raise InputError(f"top_p is {self.top_p}; give a probability above 0, up to 1")
         if self.keep_margin is not None and self.keep_margin < 0:
             raise InputError(f"keep_margin is {self.keep_margin}; give 0 or more, or none")
+        if self.passes < 1:
+            raise InputError(f"passes is {self.passes}; give 1 or more")
+        if not 0 <= self.confidence_noise < float("inf"):
+            raise InputError(f"confidence_noise is {self.confidence_noise}; give 0 or more")

@@ -17,8 +17,9 @@ from twofold.data.codes import CodeCache
 from twofold.devices import derive_seed
 from twofold.dsi import objective
 from twofold.dsi.config import PRESETS, SIZE_MULTIPLE, DsiConfig, Mode
-from twofold.dsi.model import Dsi
-from twofold.dsi.structure import StructureGenerator
+from twofold.dsi.masked import MaskedStructureGenerator
+from twofold.dsi.model import AnyStructureGenerator, Dsi
+from twofold.dsi.parallel import hidden_share, hide
 from twofold.train.descent import descend
 from twofold.train.dsi_parts import build_with
 from twofold.train.recipe import StepContext
@@ -36,7 +37,8 @@ class StructureRecipeConfig:
     network: DsiConfig = field(default_factory=DsiConfig)
     """Sizes; the VQ-VAE is given and stays as it is, the structure generator is trained."""
     known_weight: float = 1.0
-    """How much codes count that touch no missing pixel; those that do have 1. The paper counts all alike."""
+    """How much codes count that touch no missing pixel; those that do have 1. The paper counts all alike; a
+    network that decodes in parallel learns none of them."""
     learning_rate: float = PAPER_RATE
     """Peak learning rate of Adam."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -71,7 +73,23 @@ def _tiny(mode: Mode = "paper") -> StructureRecipeConfig:
     return StructureRecipeConfig(PRESETS["tiny"](mode), warmup=2)
 
 
-STRUCTURE_RECIPES = {"paper": _paper, "small": _small, "tiny": _tiny}
+def _paper_parallel(mode: Mode = "paper") -> StructureRecipeConfig:
+    """The paper's training of the network that decodes in parallel."""
+    return dataclasses.replace(_paper(), network=PRESETS["paper-parallel"](mode))
+
+
+def _small_parallel(mode: Mode = "paper") -> StructureRecipeConfig:
+    """The small training of the network that decodes in parallel."""
+    return dataclasses.replace(_small(), network=PRESETS["small-parallel"](mode))
+
+
+STRUCTURE_RECIPES = {
+    "paper": _paper,
+    "small": _small,
+    "paper-parallel": _paper_parallel,
+    "small-parallel": _small_parallel,
+    "tiny": _tiny,
+}
 
 
 class StructureRecipe:
@@ -104,7 +122,7 @@ class StructureRecipe:
         self.network_config = dataclasses.replace(config.network, texture=None)
         self.dsi: Dsi = build_with(self.network_config, start, seed=seed, trained=("structure",))
         assert self.dsi.structure is not None  # the configuration has one
-        self.generator: StructureGenerator = self.dsi.structure
+        self.generator: AnyStructureGenerator = self.dsi.structure
         self.dsi.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # stubs lack it
         self.networks: dict[str, nn.Module] = {"dsi": self.dsi}
         adam = Adam(self.generator.parameters(), lr=config.learning_rate, betas=config.betas)
@@ -120,19 +138,18 @@ class StructureRecipe:
 
     def step(self, batch: Mapping[str, Tensor], context: StepContext) -> dict[str, Tensor]:
         """One update by the negative log-likelihood of the true codes [DSI Sec. 3.2]."""
-        config, image, hole = self.config, batch["image"], batch["hole"]
+        config, hole = self.config, batch["hole"]
         codes = self._codes(batch)
+        missing = F.max_pool2d(hole, SIZE_MULTIPLE)[:, 0] > 0
         vectors = self.dsi.vqvae.structure_codebook.look_up(codes)
         # Dropout must follow from the step, so that a resumed run goes on as if it had never stopped.
-        devices = [image.device] if image.device.type == "cuda" else []
+        devices = [hole.device] if hole.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), context.fabric.autocast():
             torch.manual_seed(derive_seed(context.seed, context.step, context.fabric.global_rank))
-            logits = self.generator.train()(vectors, image * (1 - hole), hole)
+            logits, weight = self._logits(vectors, missing, batch)
         nats = objective.code_loss(logits, codes)
-        missing = F.max_pool2d(hole, SIZE_MULTIPLE)[:, 0] > 0
-        weight = torch.where(missing, 1.0, config.known_weight)
         # The official loss is the sum over positions and pictures; Adam does not see the factor.
-        total = (weight * nats).sum() / weight.sum()
+        total = (weight * nats).sum() / weight.sum().clamp(min=1)
         factor = learning_rate_factor(context.step, context.steps, kind=config.schedule, warmup=config.warmup)
         descend(
             self.generator.parameters(),
@@ -144,10 +161,27 @@ class StructureRecipe:
             clip=config.clip,
         )
         bits = nats.detach() * objective.BITS
+        if isinstance(self.generator, MaskedStructureGenerator):
+            return {"bits per hidden code": (bits * weight).sum() / weight.sum().clamp(min=1)}
         return {
             "bits per code": bits.mean(),
             "bits per missing code": (bits * missing).sum() / missing.sum().clamp(min=1),
         }
+
+    def _logits(self, vectors: Tensor, missing: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits of all codes, and how much each code counts.
+
+        A network that decodes in parallel is shown a share of the missing codes, as much as one of its passes
+        may meet, and learns the hidden ones.
+        """
+        image, hole = batch["image"], batch["hole"]
+        generator = self.generator.train()
+        if isinstance(generator, MaskedStructureGenerator):
+            share = hidden_share(torch.rand(len(missing))).to(missing.device)
+            hidden = hide(missing, share, torch.rand(missing.shape).to(missing.device))
+            return generator(vectors, hidden, image * (1 - hole), hole), hidden.float()
+        weight = torch.where(missing, 1.0, self.config.known_weight)
+        return generator(vectors, image * (1 - hole), hole), weight
 
     def _codes(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The true structure codes: from the cache if the crop has been seen before, else encoded."""

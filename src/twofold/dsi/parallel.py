@@ -1,0 +1,160 @@
+"""Draws all structure codes in a few passes: the likeliest first, the others with those in view.
+
+Masked-token decoding as in MaskGIT (CVPR 2022), an alternative to the paper's exact sampling: a code is drawn
+given the codes of earlier passes, but independently of those of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from twofold.dsi.choice import choose
+from twofold.dsi.masked import MaskedNetwork, MaskedStructureGenerator
+from twofold.dsi.noise import gumbel_row
+from twofold.dsi.options import SamplingOptions
+from twofold.dsi.quantize import Codebook
+from twofold.dsi.sampling import SampledStructure
+from twofold.errors import InputError
+
+Progress = Callable[[int, int], None]
+"""Called with the passes done and the passes to be done, over all samples."""
+
+
+def decode_parallel(
+    generator: MaskedStructureGenerator,
+    codebook: Codebook,
+    condition: Float[Tensor, "_ c h w"],
+    seeds: Sequence[int],
+    options: SamplingOptions,
+    *,
+    kept: Int[Tensor, "_ _"] | None = None,
+    known: Bool[Tensor, "_ _"] | None = None,
+    progress: Progress | None = None,
+) -> SampledStructure:
+    """Draw a structure for every seed in ``options.passes`` passes.
+
+    After pass t of T, the share cos(pi/2 t/T) of the missing codes stays hidden: those that were drawn with
+    the least confidence, which is their log-probability plus noise that fades to nothing. Samples are drawn
+    one by one, so a sample depends on its own seed alone.
+
+    Args:
+        generator: never with dropout.
+        codebook: the codes' vectors.
+        condition: features [1 c h w] of the condition network.
+        seeds: one for each sample, 0 or more.
+        options: temperature, limits, passes and the confidence's noise.
+        kept: codes [h w] of known positions; looked at only there.
+        known: positions [h w] whose code is given; None: every code is drawn.
+        progress: is told of every pass.
+
+    Returns:
+        Codes, and for each sample the sum over the drawn codes of their log-probability in the pass that drew
+        them: not the probability of the whole structure, which such a network cannot tell.
+
+    Raises:
+        InputError: if a seed is negative, no seed is given, or sizes do not fit.
+    """
+    height, width = condition.shape[-2:]
+    if known is None:
+        known = torch.zeros(height, width, dtype=torch.bool, device=condition.device)
+    if kept is None:
+        kept = torch.zeros(height, width, dtype=torch.int64, device=condition.device)
+    if not seeds or min(seeds) < 0:
+        raise InputError(f"seeds are {list(seeds)}; give at least one, each 0 or more")
+    if kept.shape != (height, width) or known.shape != (height, width):
+        raise InputError(
+            f"kept codes are {tuple(kept.shape)} and known positions {tuple(known.shape)}, but the condition "
+            f"is {height}x{width}; give all three on one grid"
+        )
+    drawn, likelihoods = [], []
+    was_training = generator.training
+    generator.eval()
+    try:
+        with torch.inference_mode():
+            for number, seed in enumerate(seeds):
+                sample = _Sample(generator.network, codebook, condition, seed, options, kept, known)
+                for step in range(options.passes):
+                    sample.advance(step)
+                    if progress is not None:
+                        progress(number * options.passes + step + 1, len(seeds) * options.passes)
+                drawn.append(sample.codes)
+                likelihoods.append(sample.log_likelihood)
+    finally:
+        generator.train(was_training)
+    return SampledStructure(torch.stack(drawn), torch.stack(likelihoods))
+
+
+class _Sample:
+    """One structure on its way."""
+
+    def __init__(
+        self,
+        network: MaskedNetwork,
+        codebook: Codebook,
+        condition: Float[Tensor, "_ c h w"],
+        seed: int,
+        options: SamplingOptions,
+        kept: Int[Tensor, "h w"],
+        known: Bool[Tensor, "h w"],
+    ) -> None:
+        self._network, self._codebook, self._condition = network, codebook, condition
+        self._seed, self._options = seed, options
+        self.codes = kept.masked_fill(~known, 0)
+        self.hidden = ~known
+        self.missing = int(self.hidden.sum())
+        self.log_likelihood = torch.zeros((), dtype=torch.float64, device=kept.device)
+
+    def advance(self, step: int) -> None:
+        """One pass: draw every hidden code, keep the most confident."""
+        options, hidden = self._options, self.hidden
+        if not hidden.any():
+            return
+        vectors = self._codebook.look_up(self.codes[None])
+        logits = self._network(vectors, hidden[None], self._condition)[0].movedim(0, -1)[hidden]  # n k
+        noise = self._noise(2 * step, logits.shape[-1])[hidden]
+        codes = choose(logits, noise, options).codes
+        likelihood = logits.double().log_softmax(dim=-1).gather(1, codes[:, None])[:, 0]
+        left = (step + 1) / options.passes
+        doubt = options.confidence_noise * (1 - left) if options.temperature > 0 else 0.0
+        confidence = likelihood + doubt * self._noise(2 * step + 1, 1)[hidden][:, 0]
+        stay = math.floor(self.missing * math.cos(math.pi / 2 * left)) if left < 1 else 0
+        fixed = confidence.argsort(stable=True)[min(stay, len(codes) - 1) :]
+        rows, columns = (axis[fixed] for axis in hidden.nonzero(as_tuple=True))
+        self.codes = self.codes.index_put((rows, columns), codes[fixed])
+        self.hidden = hidden.index_put((rows, columns), torch.zeros_like(fixed, dtype=torch.bool))
+        self.log_likelihood = self.log_likelihood + likelihood[fixed].sum()
+
+    def _noise(self, stream: int, codes: int) -> Float[Tensor, "h w k"]:
+        """Gumbel noise of this sample that no other pass has."""
+        height, width = self.hidden.shape
+        rows = [
+            torch.from_numpy(gumbel_row(self._seed, stream * height + row, width=width, codes=codes))
+            for row in range(height)
+        ]
+        return torch.stack(rows).to(self.hidden.device)
+
+
+def hidden_share(u: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    """The share of missing codes that a training example hides, of u uniform in [0, 1): decoding's own."""
+    return torch.cos(math.pi / 2 * u)
+
+
+def hide(
+    missing: Bool[Tensor, "b h w"], share: Float[Tensor, " b"], noise: Float[Tensor, "b h w"]
+) -> Bool[Tensor, "b h w"]:
+    """Hide this share of the missing positions, at least one where any is missing: those of the least noise.
+
+    Args:
+        missing: True where the hole touches the code.
+        share: in (0, 1], of each picture.
+        noise: uniform in [0, 1).
+    """
+    flat = torch.where(missing, noise, float("inf")).flatten(1)
+    count = (share * missing.flatten(1).sum(dim=1)).ceil().long()
+    rank = flat.argsort(dim=1).argsort(dim=1)
+    return (rank < count[:, None]).view_as(missing) & missing
