@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from twofold.dsi.options import SamplingOptions
@@ -171,21 +171,6 @@ def small(mode: Mode = "paper") -> DsiConfig:
     )
 
 
-def small_parallel(mode: Mode = "paper") -> DsiConfig:
-    """``small`` with a structure generator that decodes in parallel."""
-    return _in_parallel(small(mode))
-
-
-def paper_parallel(mode: Mode = "paper") -> DsiConfig:
-    """``paper`` with a structure generator that decodes in parallel."""
-    return _in_parallel(paper(mode))
-
-
-def _in_parallel(config: DsiConfig) -> DsiConfig:
-    assert config.structure is not None  # of the presets
-    return replace(config, structure=replace(config.structure, order="parallel"))
-
-
 def tiny(mode: Mode = "paper") -> DsiConfig:
     """Networks for tests and rehearsals: every part present, a few thousand parameters each."""
     return DsiConfig(
@@ -212,13 +197,7 @@ def _sampling(mode: Mode, *, temperature: float) -> SamplingOptions:
     return SamplingOptions() if mode == "official" else SamplingOptions(temperature, keep_margin=0)
 
 
-PRESETS = {
-    "paper": paper,
-    "small": small,
-    "paper-parallel": paper_parallel,
-    "small-parallel": small_parallel,
-    "tiny": tiny,
-}
+PRESETS = {"paper": paper, "small": small, "tiny": tiny}
 
 
 def _at_least_one(config: object, *names: str) -> None:

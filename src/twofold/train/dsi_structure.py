@@ -73,23 +73,7 @@ def _tiny(mode: Mode = "paper") -> StructureRecipeConfig:
     return StructureRecipeConfig(PRESETS["tiny"](mode), warmup=2)
 
 
-def _paper_parallel(mode: Mode = "paper") -> StructureRecipeConfig:
-    """The paper's training of the network that decodes in parallel."""
-    return dataclasses.replace(_paper(), network=PRESETS["paper-parallel"](mode))
-
-
-def _small_parallel(mode: Mode = "paper") -> StructureRecipeConfig:
-    """The small training of the network that decodes in parallel."""
-    return dataclasses.replace(_small(), network=PRESETS["small-parallel"](mode))
-
-
-STRUCTURE_RECIPES = {
-    "paper": _paper,
-    "small": _small,
-    "paper-parallel": _paper_parallel,
-    "small-parallel": _small_parallel,
-    "tiny": _tiny,
-}
+STRUCTURE_RECIPES = {"paper": _paper, "small": _small, "tiny": _tiny}
 
 
 class StructureRecipe:
