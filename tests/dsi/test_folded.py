@@ -9,7 +9,7 @@ import torch
 
 from dsi.lively import codebook, generator, random
 from twofold.dsi import folded
-from twofold.dsi.folded import FoldedLinear, folded_pixelcnn
+from twofold.dsi.folded import FoldedLinear, draft_pays, folded_pixelcnn, folded_pixelcnns
 
 
 @pytest.mark.parametrize("packing", [True, False])
@@ -68,3 +68,40 @@ def test_networks_made_in_inference_mode_are_folded():
         vectors = codebook().vectors
         first = folded_pixelcnn(network, vectors)
         assert folded_pixelcnn(network, vectors) is first
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_rounded_weights_give_nearly_the_plain_product(monkeypatch, packing):
+    if not packing:
+        monkeypatch.setattr(folded, "_packed", lambda weight: None)
+    weight, bias, features = random(40, 13), random(40, seed=1), random(5, 13, seed=2)
+    rounded = FoldedLinear(weight, bias, dtype=torch.bfloat16)(features.bfloat16())
+    assert rounded.dtype == torch.bfloat16
+    expected = torch.nn.functional.linear(features, weight, bias)
+    torch.testing.assert_close(rounded.float(), expected, atol=0.1, rtol=0.02)
+
+
+def test_both_precisions_are_kept_side_by_side():
+    network, vectors = generator().pixelcnn, codebook().vectors
+    plain = folded_pixelcnn(network, vectors)
+    full, rounded = folded_pixelcnns(network, vectors, torch.float32, torch.bfloat16)
+    assert full is plain
+    assert rounded.dtype == torch.bfloat16
+    assert folded_pixelcnn(network, vectors, torch.bfloat16) is rounded
+
+
+def test_drafts_need_instructions_that_this_pytorch_knows_of(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(folded, "_packed", lambda weight: weight)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert draft_pays(cpu, 1)
+    assert not draft_pays(torch.device("cuda"), 1)
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    assert not draft_pays(cpu, 1)
+    assert draft_pays(cpu, 2)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert not draft_pays(cpu, 8)
+    monkeypatch.undo()
+    monkeypatch.setattr(folded, "_packed", lambda weight: None)
+    assert not draft_pays(cpu, 8)

@@ -10,6 +10,7 @@ from dsi.lively import CODES, TINY, codebook, condition, generator
 from twofold.dsi.config import StructureConfig
 from twofold.dsi.folded import FoldedPixelCnn
 from twofold.dsi.incremental import ROWS_OF_CONDITION, IncrementalPixelCnn
+from twofold.dsi.left_stream import LeftStream
 
 NARROW = StructureConfig(
     condition_channels=(2, 2, 2, 3),
@@ -92,3 +93,37 @@ def test_grids_longer_than_a_chunk_of_the_condition_are_answered():
         ours.begin_row(row, codes[:, row - 1] if row else None)
         logits = ours.window(left_of(codes, row), torch.arange(1), torch.arange(width)[None])
         torch.testing.assert_close(logits, expected[:, row], rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_what_attention_found_is_taken_again_if_it_does_not_look():
+    network, vectors = generator().pixelcnn, codebook().vectors
+    weights = FoldedPixelCnn(network, vectors)
+    ours = IncrementalPixelCnn(weights, condition(2, 5), 2)
+    codes = torch.randint(CODES, (2, 2, 5), generator=torch.Generator().manual_seed(1))
+    everyone, columns = torch.arange(2), torch.arange(5).expand(2, -1)
+    ours.begin_row(0, None)
+    ours.features(left_of(codes, 0), everyone, columns)
+    ours.begin_row(1, codes[:, 0])
+    left = left_of(codes, 1)
+    looked = ours.window(left, everyone, columns).clone()
+    assert torch.equal(ours.window(left, everyone, columns, look=False), looked)
+    other = (left + 1) % CODES
+    stale = ours.window(other, everyone, columns, look=False).clone()
+    assert not torch.allclose(ours.window(other, everyone, columns), stale, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_stream_that_borrows_a_row_says_the_same():
+    network, vectors = generator().pixelcnn, codebook().vectors
+    weights = FoldedPixelCnn(network, vectors)
+    lender = IncrementalPixelCnn(weights, condition(3, 5), 2)
+    borrower = LeftStream(weights, 2, (3, 5), torch.device("cpu"))
+    codes = torch.randint(CODES, (2, 3, 5), generator=torch.Generator().manual_seed(1))
+    everyone, columns = torch.arange(2), torch.arange(5).expand(2, -1)
+    for row in range(3):
+        lender.begin_row(row, codes[:, row - 1] if row else None)
+        borrower.borrow_row(lender)
+        left = left_of(codes, row)
+        expected = lender.window(left, everyone, columns)
+        torch.testing.assert_close(borrower.window(left, everyone, columns), expected)

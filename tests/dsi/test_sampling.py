@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -15,6 +16,7 @@ from twofold.dsi import choice, sampling, windows
 from twofold.dsi.choice import Choice
 from twofold.dsi.config import StructureConfig
 from twofold.dsi.incremental import IncrementalPixelCnn
+from twofold.dsi.left_stream import LeftStream
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.quantize import Codebook
 from twofold.dsi.sampling import sample_structure, sample_structure_naive
@@ -29,7 +31,17 @@ def draw(seeds, options=DEFAULT, *, size=(3, 5), how=sample_structure, **more):
     return how(GENERATOR, BOOK, condition(*size), seeds, options, **more)
 
 
-@settings(max_examples=60)
+def drafting(on: bool) -> Callable[[torch.device, int], bool]:
+    """An answer to whether codes are guessed in bfloat16 first, whatever this machine would say."""
+    return lambda device, samples: on
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "drafted"])
+def either_way(request, monkeypatch):
+    monkeypatch.setattr(sampling, "draft_pays", drafting(request.param))
+
+
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_incremental_is_naive_token_for_token(data):
     height, width = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
@@ -48,7 +60,9 @@ def test_incremental_is_naive_token_for_token(data):
     made = generator(seed=data.draw(st.integers(0, 3)))
     features = condition(height, width, seed=data.draw(st.integers(0, 3)))
     window = data.draw(st.sampled_from([None, 1, 2, 4]))
-    ours = sample_structure(made, BOOK, features, seeds, options, window=window, **places)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "draft_pays", drafting(data.draw(st.booleans())))
+        ours = sample_structure(made, BOOK, features, seeds, options, window=window, **places)
     naive = sample_structure_naive(made, BOOK, features, seeds, options, **places)
     assert torch.equal(ours.codes, naive.codes)
     torch.testing.assert_close(ours.log_likelihood, naive.log_likelihood, rtol=1e-5, atol=1e-5)
@@ -71,7 +85,7 @@ def test_the_likelihood_is_that_of_the_final_codes_where_they_were_drawn():
     assert drawn.log_likelihood.dtype == torch.float64
 
 
-def test_a_sample_is_the_same_alone_and_among_others():
+def test_a_sample_is_the_same_alone_and_among_others(either_way):
     together = draw([5, 6, 7, 5])
     for number, seed in enumerate([5, 6, 7, 5]):
         assert torch.equal(draw([seed]).codes[0], together.codes[number])
@@ -120,7 +134,7 @@ def twins(gap: float) -> PixelCnn:
 
 @pytest.mark.parametrize("how", [sample_structure, sample_structure_naive])
 @pytest.mark.parametrize(("gap", "winner"), [(1e-9, 4), (-1e-9, 2), (0.0, 2)])
-def test_near_ties_fall_as_float64_says(monkeypatch, how, gap, winner):
+def test_near_ties_fall_as_float64_says(monkeypatch, either_way, how, gap, winner):
     precise = twins(gap)
     rounded = generator()
     rounded.pixelcnn.load_state_dict(precise.state_dict())  # in float32, which loses the gap
@@ -129,7 +143,7 @@ def test_near_ties_fall_as_float64_says(monkeypatch, how, gap, winner):
     assert (drawn.codes == winner).all()
 
 
-def test_codes_do_not_depend_on_how_rounding_falls(monkeypatch):
+def test_codes_do_not_depend_on_how_rounding_falls(monkeypatch, either_way):
     """With a large guard nearly every code is decided exactly, and the codes stay the same."""
     plain = draw([0, 1])
     cautious = partial(choice.choose, guard=0.3)
@@ -139,12 +153,12 @@ def test_codes_do_not_depend_on_how_rounding_falls(monkeypatch):
     assert torch.equal(draw([0, 1], how=sample_structure_naive).codes, plain.codes)
 
 
-def test_exact_decisions_that_change_a_code_are_followed_up(monkeypatch):
+def test_exact_decisions_that_change_a_code_are_followed_up(monkeypatch, either_way):
     """A fast network that knows nothing of one column: what comes after it is decoded again."""
     plain, original, told = draw([0, 1, 2]), IncrementalPixelCnn.window, choice.choose
 
-    def blind(self, codes_left: Tensor, samples: Tensor, columns: Tensor) -> Tensor:
-        logits = original(self, codes_left, samples, columns)
+    def blind(self, codes_left: Tensor, samples: Tensor, columns: Tensor, *, look: bool = True) -> Tensor:
+        logits = original(self, codes_left, samples, columns, look=look)
         return torch.where((columns == 2)[..., None], 0.0, logits)
 
     def doubt(logits: Tensor, noise: Tensor, options: SamplingOptions) -> Choice:
@@ -169,7 +183,7 @@ def test_dropout_is_off_and_the_network_stays_as_it_was():
         GENERATOR.eval()
 
 
-def test_changed_weights_are_noticed():
+def test_changed_weights_are_noticed(either_way):
     made = generator()
     features = condition(3, 5)
     first = sample_structure(made, BOOK, features, [0], DEFAULT)
@@ -214,7 +228,7 @@ def test_all_known_is_nothing_to_draw(how):
     assert drawn.log_likelihood.tolist() == [0.0, 0.0]
 
 
-def test_kept_codes_are_looked_at_only_where_known():
+def test_kept_codes_are_looked_at_only_where_known(either_way):
     known = torch.zeros(3, 5, dtype=torch.bool)
     known[1, 2] = True
     kept = torch.full((3, 5), 4)
@@ -243,6 +257,71 @@ def test_what_does_not_fit_is_refused(change, words):
         sample_structure(GENERATOR, BOOK, options=DEFAULT, **given)
 
 
+@pytest.mark.parametrize("wrong", [0.0, 0.5, 1.0])
+def test_bad_drafts_change_no_code(monkeypatch, wrong):
+    """Drafts that say anything at some columns, or everywhere, cost passes and nothing else."""
+    monkeypatch.setattr(sampling, "draft_pays", drafting(False))
+    plain = draw([0, 1, 2])
+    original = LeftStream.window
+    chance = torch.Generator().manual_seed(0)
+    asked = []
+
+    def confused(self, codes_left: Tensor, samples: Tensor, columns: Tensor, *, look: bool = True) -> Tensor:
+        logits = original(self, codes_left, samples, columns, look=look)
+        if isinstance(self, IncrementalPixelCnn):
+            return logits
+        asked.append(look)
+        where = torch.rand(7, generator=torch.Generator().manual_seed(1))[columns] < wrong
+        return torch.where(where[..., None], 9 * torch.randn(logits.shape, generator=chance), logits)
+
+    monkeypatch.setattr(sampling, "draft_pays", drafting(True))
+    monkeypatch.setattr(LeftStream, "window", confused)
+    drawn = draw([0, 1, 2])
+    assert torch.equal(drawn.codes, plain.codes)
+    torch.testing.assert_close(drawn.log_likelihood, plain.log_likelihood, rtol=1e-5, atol=1e-5)
+    assert True in asked
+    assert False in asked
+
+
+def test_good_drafts_leave_one_pass_a_row(monkeypatch):
+    """The draft in float32 and noise that outweighs what attention finds: the network looks once."""
+    monkeypatch.setattr(sampling, "draft_pays", drafting(True))
+    passes = []
+    original = windows.RowDecoder._settle
+
+    def counted(self, codes: Tensor) -> bool:
+        passes.append(self.passes)
+        return original(self, codes)
+
+    monkeypatch.setattr(windows.RowDecoder, "_settle", counted)
+    draw([0], SamplingOptions(temperature=100.0), size=(4, 5))
+    assert passes == [1, 2, 3, 4]
+
+
+def test_bfloat16_is_what_a_rounded_network_draws():
+    """Its codes are near the paper's: the likelihood the network gives them is nearly the same."""
+    options = SamplingOptions(precision="bfloat16")
+    drawn = draw(range(8), options)
+    exact = draw(range(8))
+    assert torch.equal(draw(range(8), options).codes, drawn.codes)
+    assert (drawn.codes == exact.codes).float().mean() > 0.8
+    logits = GENERATOR.pixelcnn(BOOK.look_up(drawn.codes), condition(3, 5).expand(8, -1, -1, -1))
+    loss = torch.nn.functional.cross_entropy(logits.double(), drawn.codes, reduction="none")
+    torch.testing.assert_close(drawn.log_likelihood, -loss.sum(dim=(1, 2)).detach(), rtol=0.02, atol=0.2)
+
+
+def test_naive_is_float32_whatever_the_precision():
+    options = SamplingOptions(precision="bfloat16")
+    assert torch.equal(draw([3], options, how=sample_structure_naive).codes, draw([3]).codes)
+
+
+def test_other_precisions_are_refused():
+    options = SamplingOptions()
+    object.__setattr__(options, "precision", "int8")  # as a file from elsewhere might have it
+    with pytest.raises(InputError, match="precision is 'int8'; give 'float32' or 'bfloat16'"):
+        options.__post_init__()
+
+
 def test_one_code_leaves_no_choice():
     made, book = generator(codes=1), codebook(codes=1)
     drawn = sample_structure(made, book, condition(2, 3), [0], DEFAULT)
@@ -250,7 +329,7 @@ def test_one_code_leaves_no_choice():
     assert drawn.log_likelihood.item() == 0
 
 
-def test_full_size_rows_are_naive_ones():
+def test_full_size_rows_are_naive_ones(either_way):
     """The paper's network on two rows of sixteen codes, one sample beside another."""
     config = StructureConfig()
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -28,14 +29,22 @@ class FoldedLinear:
     Args:
         weight: plain weights.
         bias: None adds none.
+        dtype: of the product's factors and of what comes out; None: the weights'.
     """
 
-    def __init__(self, weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"] | None = None) -> None:
+    def __init__(
+        self,
+        weight: Float[Tensor, "o i"],
+        bias: Float[Tensor, " o"] | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        weight = weight.to(dtype or weight.dtype)
         self.packed = _packed(weight)
-        self.small_rows = SMALL_PRODUCT // weight.numel()
+        self.small_rows = SMALL_PRODUCT // weight.numel() if weight.dtype == torch.float32 else 0
         needed = self.packed is None or self.small_rows > 0
         self.weight = weight.T.contiguous() if needed else weight.new_empty(0)
-        self.bias = None if bias is None else bias.contiguous()
+        self.bias = None if bias is None else bias.to(weight.dtype).contiguous()
 
     def __call__(
         self, rows: Float[Tensor, "n i"], plus: Float[Tensor, "n o"] | None = None
@@ -57,7 +66,7 @@ PACKED = torch.ops.mkldnn._linear_pointwise
 
 def _packed(weight: Tensor) -> Tensor | None:
     """Weights packed by oneDNN; None where this PyTorch or this device cannot."""
-    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+    if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
         return None
     row, other = weight.new_zeros(1, weight.shape[1]), weight.new_zeros(1, weight.shape[0])
     try:
@@ -118,36 +127,70 @@ class FoldedLayer:
 
 
 class FoldedPixelCnn:
-    """Plain float32 weights of a ``PixelCnn``, arranged as products over rows of features.
+    """Plain weights of a ``PixelCnn``, arranged as products over rows of features.
 
     Args:
         network: is only read.
         vectors: the codes' vectors.
+        dtype: of the weights and of all features but for the logits, which are float32.
     """
 
-    def __init__(self, network: PixelCnn, vectors: Float[Tensor, "k d"]) -> None:
+    def __init__(
+        self, network: PixelCnn, vectors: Float[Tensor, "k d"], dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.dtype = dtype
         with torch.no_grad():
-            self.vectors = torch.nn.functional.pad(vectors.detach().float(), (0, 1), value=1.0)
+            padded = torch.nn.functional.pad(vectors.detach().float(), (0, 1), value=1.0)
+            self.vectors = padded.to(dtype)
             self.channels = network.up_in.g.shape[0]
             self.codes = network.to_logits.g.shape[0]
-            self.rows_above = _rows_above(network)
-            self.beside = _beside(network, self.vectors)
-            self.layers = [_layer(up, left) for up, left in network.layers()]
-            self.out_layers = [_dense(cast(OutResnet, block).mix) for block in network.out_layers]
-            self.to_logits = _dense(network.to_logits)
+            self.rows_above = _rows_above(network, dtype)
+            self.beside = _beside(network, padded).to(dtype)
+            self.layers = [_layer(up, left, dtype) for up, left in network.layers()]
+            self.out_layers = [_dense(cast(OutResnet, block).mix, dtype) for block in network.out_layers]
+            self.to_logits = _dense(network.to_logits, torch.float32)
 
 
-def folded_pixelcnn(network: PixelCnn, vectors: Float[Tensor, "k d"]) -> FoldedPixelCnn:
+def draft_pays(device: torch.device, samples: int) -> bool:
+    """Whether guessing codes in bfloat16 before they are looked at in float32 saves time.
+
+    It does where the CPU has instructions for products in bfloat16 and the products are large enough:
+    with those of AVX-512, from two samples on. Speed hangs on it, codes do not.
+    """
+    if device.type != "cpu" or _packed(torch.zeros(1, 1, dtype=torch.bfloat16)) is None:
+        return False
+    return _has("_is_amx_tile_supported") or (samples > 1 and _has("_is_avx512_bf16_supported"))
+
+
+def _has(question: str) -> bool:
+    """Ask PyTorch for instructions; the questions are not part of its public face and may be missing."""
+    asked = getattr(torch.cpu, question, None)
+    return asked is not None and bool(asked())
+
+
+def folded_pixelcnn(
+    network: PixelCnn, vectors: Float[Tensor, "k d"], dtype: torch.dtype = torch.float32
+) -> FoldedPixelCnn:
     """The folded weights of a network; kept as long as it lives and its weights stay as they are."""
+    return folded_pixelcnns(network, vectors, dtype)[0]
+
+
+def folded_pixelcnns(
+    network: PixelCnn, vectors: Float[Tensor, "k d"], *dtypes: torch.dtype
+) -> tuple[FoldedPixelCnn, ...]:
+    """The same for several precisions, with one look at the weights."""
     mark = _mark(network, vectors)
     known = _FOLDED.get(network)
     if known is None or known[0] != mark:
-        known = _FOLDED[network] = (mark, FoldedPixelCnn(network, vectors))
-    return known[1]
+        known = _FOLDED[network] = (mark, {})
+    for dtype in dtypes:
+        if dtype not in known[1]:
+            known[1][dtype] = FoldedPixelCnn(network, vectors, dtype)
+    return tuple(known[1][dtype] for dtype in dtypes)
 
 
 Mark = tuple[float | int, ...]
-_FOLDED: WeakKeyDictionary[nn.Module, tuple[Mark, FoldedPixelCnn]] = WeakKeyDictionary()
+_FOLDED: WeakKeyDictionary[nn.Module, tuple[Mark, dict[torch.dtype, FoldedPixelCnn]]] = WeakKeyDictionary()
 
 
 def _mark(network: PixelCnn, vectors: Tensor) -> Mark:
@@ -165,14 +208,14 @@ def _taps(conv: WeightNormConv2d, row: int | None = None) -> Tensor:
     return (weight if row is None else weight[:, row]).flatten(1)
 
 
-def _dense(linear: WeightNormLinear, more_bias: Tensor | None = None) -> FoldedLinear:
+def _dense(linear: WeightNormLinear, dtype: torch.dtype, more_bias: Tensor | None = None) -> FoldedLinear:
     bias = linear.b.detach().float()
     return FoldedLinear(
-        linear.weight.detach().float(), bias if more_bias is None else bias + more_bias.float()
+        linear.weight.detach().float(), bias if more_bias is None else bias + more_bias.float(), dtype=dtype
     )
 
 
-def _rows_above(network: PixelCnn) -> FoldedLinear:
+def _rows_above(network: PixelCnn, dtype: torch.dtype) -> FoldedLinear:
     """From 2x3 code vectors above a position to the input of the upper, then of the left stream."""
     up, above = _taps(network.up_in), _taps(network.left_in_above)
     left = torch.cat([torch.zeros_like(up[:, : above.shape[1]]), above], dim=1)
@@ -180,7 +223,7 @@ def _rows_above(network: PixelCnn) -> FoldedLinear:
     corner = slice(3 * size, 4 * size)  # the vector up and to the left
     left[:, corner] += _taps(network.left_in_beside, 0)
     bias = torch.cat([network.up_in.b.detach().float(), network.left_in_above.b.detach().float()])
-    return FoldedLinear(torch.cat([up, left]), bias)
+    return FoldedLinear(torch.cat([up, left]), bias, dtype=dtype)
 
 
 def _beside(network: PixelCnn, vectors: Tensor) -> Float[Tensor, "k1 c"]:
@@ -190,30 +233,31 @@ def _beside(network: PixelCnn, vectors: Tensor) -> Float[Tensor, "k1 c"]:
     return torch.cat([added, torch.zeros_like(added[:1])])
 
 
-def _layer(up: GatedResnet, left: GatedResnet) -> FoldedLayer:
+def _layer(up: GatedResnet, left: GatedResnet, dtype: torch.dtype) -> FoldedLayer:
+    folded = partial(FoldedLinear, dtype=dtype)
     extra = cast(WeightNormLinear, left.from_extra)
     above = torch.cat([_taps(left.first, 0), extra.weight.detach().float()], dim=1)
     return FoldedLayer(
-        up_first=FoldedLinear(_taps(up.first), up.first.b.detach().float()),
-        up_second=FoldedLinear(_taps(up.second)),
-        up_condition=_dense(cast(WeightNormLinear, up.from_condition), up.second.b.detach()),
-        above_first=FoldedLinear(above, (left.first.b + extra.b).detach().float()),
-        above_second=FoldedLinear(_taps(left.second, 0)),
-        left_condition=_dense(cast(WeightNormLinear, left.from_condition), left.second.b.detach()),
-        left_first=FoldedLinear(_taps(left.first, 1)),
-        left_second=FoldedLinear(_taps(left.second, 1)),
-        attention=None if left.attention is None else _attention(left.attention),
+        up_first=folded(_taps(up.first), up.first.b.detach().float()),
+        up_second=folded(_taps(up.second)),
+        up_condition=_dense(cast(WeightNormLinear, up.from_condition), dtype, up.second.b.detach()),
+        above_first=folded(above, (left.first.b + extra.b).detach().float()),
+        above_second=folded(_taps(left.second, 0)),
+        left_condition=_dense(cast(WeightNormLinear, left.from_condition), dtype, left.second.b.detach()),
+        left_first=folded(_taps(left.first, 1)),
+        left_second=folded(_taps(left.second, 1)),
+        attention=None if left.attention is None else _attention(left.attention, dtype),
     )
 
 
-def _attention(attention: CausalAttention) -> FoldedAttention:
+def _attention(attention: CausalAttention, dtype: torch.dtype) -> FoldedAttention:
     scale = attention.key_channels**-0.5
     maps = (attention.query, attention.key, attention.value)
     weight = torch.cat([linear.weight * share for linear, share in zip(maps, (scale, 1, 1), strict=True)])
     bias = torch.cat([linear.b * share for linear, share in zip(maps, (scale, 1, 1), strict=True)])
     return FoldedAttention(
-        inputs=FoldedLinear(weight.detach().float(), bias.detach().float()),
-        output=_dense(attention.output),
+        inputs=FoldedLinear(weight.detach().float(), bias.detach().float(), dtype=dtype),
+        output=_dense(attention.output, dtype),
         heads=attention.heads,
         key_channels=attention.key_channels,
         value_channels=attention.value_channels,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from twofold.errors import InputError
+
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class SamplingOptions:
     """Of the same: how much chance decides which codes a pass keeps, fading to nothing over the passes; 0:
     the likeliest."""
 
+    precision: Precision = "float32"
+    """``float32`` draws the same codes as the paper's procedure, on every machine. ``bfloat16`` is faster on
+    CPUs with instructions for it; most codes are the same, but not all, and machines may differ."""
+
     def __post_init__(self) -> None:
         """Refuse values that cannot work.
 
@@ -48,3 +55,5 @@ class SamplingOptions:
             raise InputError(f"passes is {self.passes}; give 1 or more")
         if not 0 <= self.confidence_noise < float("inf"):
             raise InputError(f"confidence_noise is {self.confidence_noise}; give 0 or more")
+        if self.precision not in ("float32", "bfloat16"):
+            raise InputError(f"precision is {self.precision!r}; give 'float32' or 'bfloat16'")

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from twofold.dsi.choice import choose, choose_exactly
 from twofold.dsi.exact import ExactLogits
-from twofold.dsi.folded import folded_pixelcnn
+from twofold.dsi.folded import draft_pays, folded_pixelcnn, folded_pixelcnns
 from twofold.dsi.incremental import IncrementalPixelCnn
+from twofold.dsi.left_stream import LeftStream
 from twofold.dsi.noise import gumbel_row
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.quantize import Codebook
@@ -54,8 +55,8 @@ def sample_structure(
 ) -> SampledStructure:
     """Draw a structure for every seed [DSI Sec. 3.2].
 
-    Computes each feature once instead of once for every later position, and the same codes as
-    ``sample_structure_naive``: a sample depends on its seed, the condition, the options and what is
+    Computes each feature once instead of once for every later position, and in ``float32`` the same codes
+    as ``sample_structure_naive``: a sample depends on its seed, the condition, the options and what is
     known, but not on other samples, on ``window`` or on the number of threads.
 
     Args:
@@ -63,7 +64,7 @@ def sample_structure(
         codebook: the codes' vectors.
         condition: features [1 c h w] of the condition network.
         seeds: one for each sample, 0 or more.
-        options: temperature and limits; ``keep_margin`` is not looked at.
+        options: temperature, limits and precision; ``keep_margin`` is not looked at.
         kept: codes [h w] of known positions; looked at only there.
         known: positions [h w] whose code is given; None: every code is drawn, as in the paper.
         progress: is told of every finished row.
@@ -75,13 +76,12 @@ def sample_structure(
     if window is not None and window < 1:
         raise InputError(f"window is {window}; give 1 or more positions")
     task = _task(generator, codebook, condition, seeds, options, kept=kept, known=known)
-    samples = len(task.seeds)
     result = task.begin()
     if not task.rows:
         return result
     with torch.inference_mode():
-        network = IncrementalPixelCnn(folded_pixelcnn(task.network, task.vectors), condition, samples)
-        decoder = RowDecoder(network, task.exact, options, window=window or _window(samples))
+        decoder = _decoder(task, condition, options, window)
+        network = decoder.network
         codes = result.codes
         for row in range(task.rows):
             known_row, kept_row = task.known[row], task.kept[row]
@@ -111,7 +111,7 @@ def sample_structure_naive(
 ) -> SampledStructure:
     """Draw as ``sample_structure`` does, by the paper's procedure: the whole network for every position.
 
-    The yardstick: the same arguments, the same codes, several hundred times the time.
+    The yardstick: the same arguments, the same codes, several hundred times the time; always in float32.
 
     Raises:
         InputError: if a seed is negative, no seed is given, or sizes do not fit.
@@ -200,6 +200,26 @@ def _task(
         )
     network, vectors = generator.pixelcnn, codebook.vectors.detach()
     return _Task(network, vectors, ExactLogits(network, vectors, condition), seeds, kept, known)
+
+
+def _decoder(
+    task: _Task, condition: Float[Tensor, "1 c h w"], options: SamplingOptions, window: int | None
+) -> RowDecoder:
+    """What the precision asked for and this machine need."""
+    samples = len(task.seeds)
+    if options.precision == "bfloat16":
+        rounded = folded_pixelcnn(task.network, task.vectors, torch.bfloat16)
+        network = IncrementalPixelCnn(rounded, condition, samples)
+        return RowDecoder(network, None, options, window=window or _window(samples))
+    if not draft_pays(condition.device, samples):
+        network = IncrementalPixelCnn(folded_pixelcnn(task.network, task.vectors), condition, samples)
+        return RowDecoder(network, task.exact, options, window=window or _window(samples))
+    full, rounded = folded_pixelcnns(task.network, task.vectors, torch.float32, torch.bfloat16)
+    network = IncrementalPixelCnn(full, condition, samples)
+    draft = LeftStream(rounded, samples, (network.height, network.width), condition.device)
+    # A draft looks back once in a row, so wide windows cost it less.
+    window = window or (network.width if samples == 1 else 16)
+    return RowDecoder(network, task.exact, options, window=window, draft=draft)
 
 
 def _window(samples: int) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 from twofold.dsi.choice import choose, choose_exactly
 from twofold.dsi.exact import ExactLogits
 from twofold.dsi.incremental import IncrementalPixelCnn
+from twofold.dsi.left_stream import LeftStream
 from twofold.dsi.options import SamplingOptions
 
 
@@ -24,16 +25,25 @@ class RowDecoder:
     """Decodes row after row of several samples.
 
     Args:
-        network: with its features of all rows so far.
-        exact: decides near ties.
+        network: with its features of all rows so far; its codes are the final ones.
+        exact: decides near ties; None takes the logits at their word.
         options: of the sampling.
         window: positions of each sample to be guessed in one pass.
+        draft: the same network in a cheaper precision. It decodes all that is left of a row before
+            ``network`` looks at it, so that most of the guesses are right.
     """
 
     def __init__(
-        self, network: IncrementalPixelCnn, exact: ExactLogits, options: SamplingOptions, *, window: int
+        self,
+        network: IncrementalPixelCnn,
+        exact: ExactLogits | None,
+        options: SamplingOptions,
+        *,
+        window: int,
+        draft: LeftStream | None = None,
     ) -> None:
         self.network = network
+        self.draft = draft
         self.exact = exact
         self.options = options
         self.window = window
@@ -48,6 +58,7 @@ class RowDecoder:
         self.noise = torch.zeros(samples * width, codes, dtype=torch.float64, device=device)
         self.start = np.zeros(samples, dtype=np.int64)
         self.reach = np.zeros(width, dtype=np.int64)
+        self.end = np.full(width, width)
 
     def follow(self, codes: Int[Tensor, " w"]) -> None:
         """Compute the features of a row whose codes are all given."""
@@ -55,6 +66,8 @@ class RowDecoder:
         samples = torch.arange(self.network.samples, device=codes.device)
         columns = torch.arange(self.network.width, device=codes.device).expand(len(samples), -1)
         self.network.features(self.guesses[:, :-1], samples, columns)
+        if self.draft is not None:
+            self.draft.borrow_row(self.network)
 
     def decode(
         self,
@@ -83,19 +96,46 @@ class RowDecoder:
         self.fixed = known.repeat(samples)
         self.start[:] = 0
         self.reach = _reach(known.cpu().numpy(), self.window)
+        if self.draft is not None:
+            self.draft.borrow_row(self.network)
         while True:
-            while (self.start < len(known)).any():
-                self._pass()
+            self._advance()
             codes[:, -1] = self.guesses[:, 1:]
             if not self._settle(codes):
                 return self.logits.view(samples, len(known), -1)
 
-    def _pass(self) -> None:
-        """Compute a window of every sample that has not reached the end of the row."""
-        width, device = self.network.width, self.logits.device
-        active = np.flatnonzero(self.start < width)
-        start = self.start[active]
-        span = int((self.reach[start] - start).max())
+    def _advance(self) -> None:
+        """Decode up to the end of the row."""
+        while (self.start < len(self.end)).any():
+            if self.draft is None:
+                self.start = self._pass(self.network, self.start, self.reach)
+            else:
+                self._guess(self.draft)
+                self.start = self._pass(self.network, self.start, self.end)
+
+    def _guess(self, draft: LeftStream) -> None:
+        """Decode all that is left of the row as the draft sees it; its attention looks once."""
+        start = self.start
+        if start.any():
+            draft.borrow_found(self.network)
+        else:
+            start = self._pass(draft, start, self.end)
+        while (start < len(self.end)).any():
+            start = self._pass(draft, start, self.reach, look=False)
+
+    def _pass(
+        self,
+        stream: LeftStream,
+        starts: npt.NDArray[np.int64],
+        reach: npt.NDArray[np.int64],
+        *,
+        look: bool = True,
+    ) -> npt.NDArray[np.int64]:
+        """Compute a window of every sample that has not reached the end of the row; how far each got."""
+        width, device = stream.width, self.logits.device
+        active = np.flatnonzero(starts < width)
+        start = starts[active]
+        span = int((reach[start] - start).max())
         # All windows are as wide as the widest; near the end of the row they begin earlier instead.
         first = np.minimum(start, width - span)
         columns = torch.from_numpy(first[:, None] + np.arange(span)).to(device)
@@ -104,19 +144,25 @@ class RowDecoder:
         flat = (columns + samples[:, None] * width).view(-1)
         done = (columns < torch.from_numpy(start).to(device)[:, None]).view(-1)
         guesses = self.guesses.view(-1)
-        logits = self.network.window(guesses[left].view(columns.shape), samples, columns)
-        choice = choose(logits.flatten(0, 1), self.noise[flat], self.options)
+        logits = stream.window(guesses[left].view(columns.shape), samples, columns, look=look)
+        logits = logits.flatten(0, 1)
+        choice = choose(logits, self.noise[flat], self.options)
         before = guesses[left + 1]
         after = torch.where(self.fixed[flat] | done, before, choice.codes)
-        self.logits[flat] = logits.flatten(0, 1)
-        self.doubtful[flat] = ~choice.certain | (after != choice.codes)
         guesses[left + 1] = after
+        if stream is self.network:
+            self.logits[flat] = logits
+            self.doubtful[flat] = ~choice.certain | (after != choice.codes)
+            self.passes += 1
         right = (before == after).view(columns.shape).long().cumprod(dim=1)[:, :-1].sum(dim=1) + 1
-        self.start[active] = np.maximum(start, first + right.cpu().numpy())
-        self.passes += 1
+        reached = starts.copy()
+        reached[active] = np.maximum(start, first + right.cpu().numpy())
+        return reached
 
     def _settle(self, codes: Int[Tensor, "n r w"]) -> bool:
         """Decide near ties exactly; tells whether that sends any sample back."""
+        if self.exact is None:
+            return False
         width = self.network.width
         open_ties = (self.doubtful & ~self.fixed).view(-1, width)
         for sample in open_ties.any(dim=1).nonzero()[:, 0].tolist():
