@@ -214,7 +214,7 @@ class Memory:
         # m heads w channels
         queries, keys, values = (
             part.view(count, -1, heads, part.shape[1] // heads).transpose(1, 2)
-            for part in mapped.split(sizes, dim=1)
+            for part in torch.split(mapped, sizes, dim=1)
         )
         width = queries.shape[2]
         found = features.new_empty(count, width, heads, attention.value_channels)
