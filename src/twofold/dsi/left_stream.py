@@ -210,7 +210,7 @@ class Memory:
         mapped = attention.inputs(features)
         count = len(place.samples)
         visible = place.hidden_keys.shape[1]
-        sizes = (heads * attention.key_channels,) * 2 + (heads * attention.value_channels,)
+        sizes = [heads * attention.key_channels] * 2 + [heads * attention.value_channels]
         # m heads w channels
         queries, keys, values = (
             part.view(count, -1, heads, part.shape[1] // heads).transpose(1, 2)
