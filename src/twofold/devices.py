@@ -1,14 +1,20 @@
-"""Where a network runs and how exactly: devices, arithmetic, seeds."""
+"""Where a network runs and how exactly: devices, arithmetic, seeds.
+
+PyTorch is imported when one of its devices is asked for: seeds are derived without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from twofold.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -20,6 +26,8 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises:
         InputError: if PyTorch does not know the name or cannot use the device here.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -34,6 +42,8 @@ def choose_device(name: str = "auto") -> torch.device:
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
     """Compute without gradients, in full float32 and with reproducible kernels, inside the block."""
+    import torch
+
     with (
         torch.inference_mode(),
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),

@@ -26,7 +26,9 @@ CONFIG = MedfeConfig(mode="official", encoder_channels=(2, 3, 4, 5, 5, 5), fill_
 REPORT = MedfeBench(
     literal=Measurement((6.0, 4.0, 5.0), 3000.0),
     ours=Measurement((1.5, 1.0, 0.5), 800.0),
+    bf16=Measurement((0.5, 0.6, 0.4), 600.0),
     max_difference=3e-5,
+    bf16_psnr=41.0,
     threads=1,
     seed=7,
     torch="2.13",
@@ -36,11 +38,12 @@ REPORT = MedfeBench(
 def test_both_forms_are_measured_in_one_run():
     threads = torch.get_num_threads()
     report = bench_medfe(2, seed=3, config=CONFIG)
-    assert len(report.literal.seconds) == len(report.ours.seconds) == 2
+    assert len(report.literal.seconds) == len(report.ours.seconds) == len(report.bf16.seconds) == 2
     assert min(report.literal.seconds + report.ours.seconds) > 0
     assert report.literal.peak_megabytes > 50
     assert report.ours.peak_megabytes > 50
-    assert 0 < report.max_difference < 1e-4
+    assert 0 < report.max_difference < 2e-4
+    assert 40 <= report.bf16_psnr < 80
     assert torch.get_num_threads() == threads
 
 
@@ -88,6 +91,7 @@ def test_seeded_networks_answer_pictures_and_not_noughts():
 def test_figures_follow_from_what_was_measured():
     assert (REPORT.literal.fastest, REPORT.literal.median) == (4.0, 5.0)
     assert REPORT.speedup == 5.0
+    assert REPORT.bf16_speedup == 10.0
     assert REPORT.saved_megabytes == 2200.0
 
 
@@ -106,6 +110,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys, monkeypatc
     assert "literal" in printed
     assert "twofold" in printed
     assert "5.0 times faster, 2.20 GB less memory" in " ".join(printed.split())
+    assert "bfloat16 10.0 times, 41.0 dB" in " ".join(printed.split())
     figures = json.loads(out.read_text())
     assert figures["speedup"] == 5.0
     assert figures["literal"] == {"seconds": [6.0, 4.0, 5.0], "peak_megabytes": 3000.0, "median": 5.0}

@@ -1,14 +1,15 @@
 """How fast and how large official MEDFE is here, beside its literal form.
 
-    python -m twofold.bench.medfe literal|ours CONFIG THREADS SEED
+    python -m twofold.bench.medfe literal|ours|bf16 CONFIG THREADS SEED
 
-builds one of the two, fills once and prints the peak of its resident memory in bytes;
+builds one of the three, fills once and prints the peak of its resident memory in bytes;
 ``peak_megabytes`` calls it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from twofold.checkpoints.from_medfe import convert_generator, official_shapes
 from twofold.errors import InputError
 from twofold.medfe.config import MedfeConfig, paper
 from twofold.medfe.model import Medfe, build_medfe
+from twofold.medfe.packed import Precision, pack
 
 Networks = dict[str, dict[str, Tensor]]
 Fill = Callable[[Tensor, Tensor], Tensor]
@@ -35,7 +37,7 @@ Fill = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one form of the network costs for one picture of 256x256, float32.
+    """What one form of the network costs for one picture of 256x256.
 
     Attributes:
         seconds: of every round, wall clock.
@@ -62,16 +64,20 @@ class MedfeBench:
 
     Attributes:
         literal: the official computation word by word, ``bench/literal_medfe.py``.
-        ours: ``medfe.model.Medfe`` in official mode, with the same weights converted.
-        max_difference: largest absolute difference of the two answers, in [-1, 1].
-        threads: of either.
+        ours: ``medfe.model.Medfe`` in official mode, with the same weights converted and packed, float32.
+        bf16: the same with products in bfloat16.
+        max_difference: largest absolute difference of the first two answers, in [-1, 1].
+        bf16_psnr: of the last to the second, in dB; white over black is the peak.
+        threads: of each.
         seed: of weights and picture.
         torch: version.
     """
 
     literal: Measurement
     ours: Measurement
+    bf16: Measurement
     max_difference: float
+    bf16_psnr: float
     threads: int
     seed: int
     torch: str
@@ -80,6 +86,11 @@ class MedfeBench:
     def speedup(self) -> float:
         """How many times faster ours is, by medians."""
         return self.literal.median / self.ours.median
+
+    @property
+    def bf16_speedup(self) -> float:
+        """The same in bfloat16."""
+        return self.literal.median / self.bf16.median
 
     @property
     def saved_megabytes(self) -> float:
@@ -92,7 +103,9 @@ class MedfeBench:
             **asdict(self),
             "literal": {**asdict(self.literal), "median": self.literal.median},
             "ours": {**asdict(self.ours), "median": self.ours.median},
+            "bf16": {**asdict(self.bf16), "median": self.bf16.median},
             "speedup": self.speedup,
+            "bf16_speedup": self.bf16_speedup,
             "saved_megabytes": self.saved_megabytes,
         }
 
@@ -119,7 +132,7 @@ def bench_medfe(
     image, hole = seeded_picture(config.native_size, seed)
     fills = {which: form(networks, config) for which, form in FORMS.items()}
     seconds: dict[str, list[float]] = {which: [] for which in FORMS}
-    with torch.inference_mode(), _threads(threads):
+    with torch.inference_mode(), thread_count(threads):
         answers = {which: fill(image, hole) for which, fill in fills.items()}
         for _ in range(rounds):
             for which, fill in fills.items():
@@ -129,12 +142,23 @@ def bench_medfe(
     measured = {which: Measurement(tuple(seconds[which]), peaks[which]) for which in FORMS}
     difference = float((answers["literal"] - answers["ours"]).abs().max())
     return MedfeBench(
-        **measured, max_difference=difference, threads=threads, seed=seed, torch=torch.__version__
+        **measured,
+        max_difference=difference,
+        bf16_psnr=closeness(answers["bf16"], answers["ours"]),
+        threads=threads,
+        seed=seed,
+        torch=torch.__version__,
     )
 
 
+def closeness(answer: Tensor, reference: Tensor) -> float:
+    """PSNR of one picture to another in dB, both in [-1, 1]; 200 where they are equal."""
+    error = float((answer.double() - reference.double()).square().mean())
+    return min(200.0, 10 * math.log10(4 / error)) if error else 200.0
+
+
 def seeded_networks(config: MedfeConfig, seed: int) -> Networks:
-    """Random weights in the official layout, kept well conditioned by positive mask weights.
+    """Random weights in the official layout, kept well conditioned by mask weights whose sums are near 1.
 
     Args:
         config: sizes in official mode.
@@ -149,7 +173,8 @@ def seeded_networks(config: MedfeConfig, seed: int) -> Networks:
 
 def _seeded_value(net: str, name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     if "mask_conv" in name:
-        return torch.rand(shape, generator=generator) + 0.5  # sums far from zero
+        # Sums near 1: far from 0, and the features stay far above the norms' epsilon.
+        return (torch.rand(shape, generator=generator) + 0.5) / torch.Size(shape[1:]).numel()
     normal = torch.randn(shape, generator=generator)
     if name.endswith(("weight_u", "weight_v")):
         return normal / normal.norm()
@@ -173,18 +198,25 @@ def _literal(networks: Networks, config: MedfeConfig) -> Fill:
     return lambda image, hole: literal_generator(networks, image, hole).image
 
 
-def _ours(networks: Networks, config: MedfeConfig) -> Fill:
-    network = Medfe(config)
-    network.load_state_dict(convert_generator(networks, config))
-    network.eval()
-    return lambda image, hole: network(image, hole).image
+def _packed(precision: Precision) -> Callable[[Networks, MedfeConfig], Fill]:
+    def form(networks: Networks, config: MedfeConfig) -> Fill:
+        network = Medfe(config)
+        network.load_state_dict(convert_generator(networks, config))
+        pack(network, precision)
+        return lambda image, hole: network(image, hole).image
+
+    return form
 
 
-FORMS = {"literal": _literal, "ours": _ours}
+FORMS: dict[str, Callable[[Networks, MedfeConfig], Fill]] = {
+    "literal": _literal,
+    "ours": _packed("fp32"),
+    "bf16": _packed("bf16"),
+}
 
 
 def peak_megabytes(which: str, config: MedfeConfig, *, threads: int = 1, seed: int = 1) -> float:
-    """Peak resident memory of a fresh process that builds ``literal`` or ``ours`` and fills once."""
+    """Peak resident memory of a fresh process that builds one of the forms and fills once."""
     sizes = json.dumps(asdict(config))
     command = [sys.executable, "-m", "twofold.bench.medfe", which, sizes, str(threads), str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -200,17 +232,17 @@ def peak_megabytes(which: str, config: MedfeConfig, *, threads: int = 1, seed: i
 def _fill_once(which: str, config: MedfeConfig, threads: int, seed: int) -> None:
     """Build one form and fill one picture; ours never holds the official weights."""
     image, hole = seeded_picture(config.native_size, seed)
-    with torch.inference_mode(), _threads(threads):
-        if which == "ours":
+    with torch.inference_mode(), thread_count(threads):
+        if which != "literal":
             torch.manual_seed(seed)
-            build_medfe(config).eval()(image, hole)
+            pack(build_medfe(config), "bf16" if which == "bf16" else "fp32")(image, hole)
         else:
             networks = seeded_networks(config, seed)
             del networks["D"], networks["F"]
             literal_generator(networks, image, hole)
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Peak resident memory of this process.
 
     Linux counts the parent's peak into ``ru_maxrss`` of a child started by vfork, so its own record
@@ -226,7 +258,8 @@ def _peak_bytes() -> int:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def thread_count(count: int) -> Iterator[None]:
+    """So many threads of PyTorch inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -238,4 +271,4 @@ def _threads(count: int) -> Iterator[None]:
 if __name__ == "__main__":
     _, form, sizes, threads, seed = sys.argv
     _fill_once(form, config_from_dict(MedfeConfig, json.loads(sizes)), int(threads), int(seed))
-    print(_peak_bytes())
+    print(peak_bytes())

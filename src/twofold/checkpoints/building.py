@@ -66,7 +66,7 @@ def shapes_without_weights(build: Callable[[], nn.Module], tensors: int, source:
 
 
 class Undrawn(TorchFunctionMode):
-    """Leave parameters as they are where fresh weights would be drawn.
+    """Take zeros where fresh weights would be drawn.
 
     Shapes stay right, values do not matter. On tensors without memory, PyTorch would load its whole
     compiler to draw or to scale them, which takes seconds.
@@ -79,11 +79,13 @@ class Undrawn(TorchFunctionMode):
         given = kwargs or {}
         name = getattr(func, "__name__", "")
         if name in _DRAWING:
-            return args[0] if args else given["tensor"]
-        if name == "mul" and isinstance(args[1], int | float):  # of what was not drawn
+            # Zeros are within all bounds: a truncated normal would be drawn again until its values are.
+            undrawn = args[0] if args else given["tensor"]
+            return undrawn.detach().zero_() if not undrawn.is_meta else undrawn
+        if name == "mul" and args[0].is_meta and isinstance(args[1], int | float):  # of what was not drawn
             return args[0]
         if name in ("rand", "randn"):
-            return torch.empty(*args, **{key: value for key, value in given.items() if key != "generator"})
+            return torch.zeros(*args, **{key: value for key, value in given.items() if key != "generator"})
         return func(*args, **given)
 
 

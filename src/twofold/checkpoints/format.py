@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from twofold.checkpoints.building import check_numbers, shapes_without_weights
+from twofold.checkpoints.building import Undrawn, check_numbers, shapes_without_weights
 from twofold.checkpoints.configs import config_from_dict
 from twofold.errors import CheckpointError
 from twofold.families import FAMILIES
@@ -193,7 +193,7 @@ def build_network(weights: Weights) -> nn.Module:
     config = config_from_dict(family.config_class(), weights.config)
     wanted = shapes_without_weights(lambda: family.build(config), len(weights.state), source)
     _check_state(type(config).__name__.removesuffix("Config"), wanted, weights.state, source)
-    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; leave no trace
+    with torch.random.fork_rng(devices=[]), Undrawn():  # fresh weights would be thrown away again
         network = family.build(config)
     load_state(network, weights.state, source=source)
     return network.eval()

@@ -1,8 +1,8 @@
-"""``twofold bench``: measure time and memory of a network on this machine."""
+"""``twofold bench``: measure time and memory of all networks on this machine, in one table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,34 @@ import tyro
 if TYPE_CHECKING:
     from twofold.bench.dsi import DsiBench, Pace
     from twofold.bench.medfe import MedfeBench
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """Measure all networks beside the literal procedures of the papers: one table, one run.
+
+    ``twofold bench medfe`` and ``twofold bench dsi`` measure the full-size networks alone, tensors in,
+    tensors out; ``twofold bench training`` measures steps of training.
+    """
+
+    models: tuple[str, ...] = ("medfe-small", "dsi-small", "medfe-full", "dsi-full")
+    """Which of them."""
+    rounds: int = 3
+    """Timed rounds of each, in turn, after one to warm up."""
+    threads: int = 1
+    """Threads of PyTorch."""
+    seed: int = 1
+    """Of random weights and pictures."""
+    quick: bool = False
+    """One round, one and four samples, no batches, no memory."""
+    memory: bool = True
+    """Measure peaks of memory, in processes of their own."""
+    out: Path | None = None
+    """Folder whose history/ receives a JSON file of the run, such as benchmarks."""
+    check: Path | None = None
+    """An earlier JSON file: exit with status 1 if a ratio fell by more than the tolerance."""
+    tolerance: float = 0.15
+    """Share by which a ratio may fall."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +74,39 @@ class DsiOptions:
     """File to write the figures to."""
 
 
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Train MEDFE for some steps: a literal float32 loop beside ours, on one batch."""
+
+    rounds: int = 3
+    """Timed steps of each, in turn, after one to warm up."""
+    preset: str = "small"
+    """Of twofold train medfe; all but tiny need the weights of VGG-16."""
+    data: Path | None = None
+    """Folder of photographs, to measure the loader as well."""
+    batch_size: int = 4
+    """Photographs of a step."""
+    threads: int = 1
+    """Threads of PyTorch, for both."""
+    seed: int = 1
+    """Of weights and pictures."""
+    json: Path | None = None
+    """File to write the figures to."""
+
+
+PARTS: dict[str, Callable[..., Any]] = {
+    "medfe": MedfeOptions,
+    "dsi": DsiOptions,
+    "training": TrainingOptions,
+}
+
+
 def main(argv: Sequence[str]) -> int:
-    """Run ``twofold bench``; the exit status is 0 or an error is raised."""
-    options: MedfeOptions | DsiOptions = tyro.extras.subcommand_cli_from_dict(
-        {"medfe": MedfeOptions, "dsi": DsiOptions},
+    """Run ``twofold bench``; the exit status is 0, 1 if a check fails, or an error is raised."""
+    if not argv or argv[0] not in PARTS:
+        return _all(tyro.cli(BenchOptions, prog="twofold bench", args=list(argv)))
+    options: MedfeOptions | DsiOptions | TrainingOptions = tyro.extras.subcommand_cli_from_dict(
+        PARTS,
         prog="twofold bench",
         description="Measure time and memory of a network on this machine.",
         args=list(argv),
@@ -60,10 +117,79 @@ def main(argv: Sequence[str]) -> int:
         raise InputError(
             f"folder {options.json.parent} does not exist; make it first, or choose another place"
         )
-    figures = _medfe(options) if isinstance(options, MedfeOptions) else _dsi(options)
+    if isinstance(options, TrainingOptions):
+        figures = _training(options)
+    else:
+        figures = _medfe(options) if isinstance(options, MedfeOptions) else _dsi(options)
     if options.json is not None:
         _write(figures, options.json)
     return 0
+
+
+def _all(options: BenchOptions) -> int:
+    """Measure, print, write and check."""
+    from twofold.bench.history import document, read_history, slower, write_history
+    from twofold.bench.measuring import LOADS, QUICK_LOADS, measure
+    from twofold.bench.medfe import thread_count
+    from twofold.bench.rates import describe_machine, matrix_rates
+
+    before = None if options.check is None else read_history(options.check)
+    with thread_count(options.threads):
+        rates = matrix_rates()
+    rows = list(
+        measure(
+            options.models,
+            loads=QUICK_LOADS if options.quick else LOADS,
+            rounds=1 if options.quick else options.rounds,
+            threads=options.threads,
+            seed=options.seed,
+            memory=options.memory and not options.quick,
+        )
+    )
+    figures = document(rows, describe_machine(options.threads), rates)
+    _print_all(figures)
+    if options.out is not None:
+        print(write_history(figures, options.out))
+    fallen = [] if before is None else slower(figures, before, options.tolerance)
+    for line in fallen:
+        print(f"slower: {line}")
+    return int(bool(fallen))
+
+
+def _print_all(figures: dict[str, Any]) -> None:
+    """One table of all rows, and the machine."""
+    from rich.console import Console
+    from rich.table import Table
+
+    machine, rates = figures["machine"], figures["gigaflop_per_second"]
+    table = Table(title="pixels in, pixels out, 256x256")
+    headings = ("", "k", "batch", "seconds", "pictures/s", "peak MB", "GFLOP", "% fp32", "% bf16", "faster")
+    for heading in (*headings, "PSNR dB", "stages, ms"):
+        table.add_column(heading, justify="left" if heading in ("", "stages, ms") else "right")
+    for row in figures["rows"]:
+        share, peak, alike = row["share_of_rate"], row["peak_megabytes"], row["closeness"]
+        stages = sorted(row["stages"].items(), key=lambda stage: -stage[1])[:4]
+        table.add_row(
+            f"{row['model']} {row['form']}",
+            str(row["samples"]),
+            str(row["batch"]),
+            f"{row['pace']:.3f}",
+            f"{row['pictures_per_second']:.2f}",
+            "" if peak is None else f"{peak:.0f}",
+            f"{row['gigaflop']:.1f}" if row["gigaflop"] else "",
+            f"{100 * share['fp32']:.0f}" if row["gigaflop"] else "",
+            f"{100 * share['bf16']:.0f}" if row["gigaflop"] else "",
+            f"{row['times_faster']:.1f}",
+            "" if alike is None else f"{alike:.0f}",
+            ", ".join(f"{name} {1000 * seconds:.0f}" for name, seconds in stages),
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{machine['processor']} ({', '.join(machine['flags'])}), threads: {machine['threads']}, "
+        f"{rates['fp32']:.0f} GFLOP/s in fp32, {rates['bf16']:.0f} in bf16; torch {machine['torch']}. "
+        "Shares count the plain network's operations; fewer are done, so they may pass 100."
+    )
 
 
 def _medfe(options: MedfeOptions) -> dict[str, Any]:
@@ -88,6 +214,28 @@ def _dsi(options: DsiOptions) -> dict[str, Any]:
     return report.as_json()
 
 
+def _training(options: TrainingOptions) -> dict[str, Any]:
+    from twofold.train.pace import training_pace
+
+    pace = training_pace(
+        options.rounds,
+        preset=options.preset,
+        data=options.data,
+        batch_size=options.batch_size,
+        threads=options.threads,
+        seed=options.seed,
+    )
+    figures = pace.as_json()
+    print(
+        f"one step of {pace.batch_size} photographs: literal float32 {pace.literal:.2f} s, ours in bfloat16 "
+        f"{pace.ours:.2f} s, {pace.speedup:.1f} times faster, "
+        f"{figures['pictures_per_second']:.2f} photographs/s"
+    )
+    if pace.loading is not None:
+        print(f"loading takes {pace.loading:.3f} s of a step, {100 * figures['loading_share']:.1f} %")
+    return figures
+
+
 def _print_medfe(report: MedfeBench) -> None:
     """One table of both forms, and what follows from it."""
     from rich.console import Console
@@ -96,15 +244,16 @@ def _print_medfe(report: MedfeBench) -> None:
     table = Table(title="official MEDFE, one picture of 256x256")
     for heading in ("", "fastest s", "median s", "peak memory MB"):
         table.add_column(heading, justify="right" if heading else "left")
-    for name, measured in (("literal", report.literal), ("twofold", report.ours)):
+    forms = (("literal", report.literal), ("twofold", report.ours), ("twofold, bfloat16", report.bf16))
+    for name, measured in forms:
         row = (f"{measured.fastest:.3f}", f"{measured.median:.3f}", f"{measured.peak_megabytes:.0f}")
         table.add_row(name, *row)
     console = Console()
     console.print(table)
     console.print(
         f"{report.speedup:.1f} times faster, {report.saved_megabytes / 1000:.2f} GB less memory, "
-        f"largest difference {report.max_difference:.1e} (float32, threads: {report.threads}, "
-        f"torch {report.torch})"
+        f"largest difference {report.max_difference:.1e}; bfloat16 {report.bf16_speedup:.1f} times, "
+        f"{report.bf16_psnr:.1f} dB (threads: {report.threads}, torch {report.torch})"
     )
 
 

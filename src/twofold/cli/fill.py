@@ -29,7 +29,8 @@ class FillOptions:
     A name without an ending, or a folder: in it PHOTO-1.png, PHOTO-1-structure.png, ..., PHOTO-sheet.png
     with all of them and PHOTO-samples.json."""
     model: str = "medfe-small"
-    """A bundled model, a folder with model.safetensors, such a file, a classical method, a file of LaMa or
+    """A bundled model, a folder with model.safetensors, such a file, what `twofold export` wrote (it runs
+    without PyTorch), a classical method, a file of LaMa or
     MI-GAN (.onnx, .pt), or any command: 'cmd: TOOL {image} {mask} {out}'. NAME= in front names it."""
     seed: int = 0
     """The same seed gives the same picture."""
@@ -41,13 +42,19 @@ class FillOptions:
     """Of models that sample: draw among so many likeliest codes only; 0: among all."""
     top_p: float | None = None
     """Of models that sample: draw among the likeliest codes that together have this probability."""
+    engine: Literal["auto", "torch", "onnx"] = "auto"
+    """What runs the model: auto is what its file is made for; onnx refuses all that needs PyTorch."""
     device: str = "auto"
     """auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1, mps."""
     detail: Literal["auto", "none", "always"] = "auto"
-    """Copy fine detail of the surroundings into the answers of networks: auto where a large hole is answered
-    at a smaller size and scaled up, none, or always."""
+    """What is copied of the surroundings into the answers of networks: auto merges pieces with an answer at
+    full size and fine detail with one that was scaled up, none leaves the network's answer alone, always
+    takes fine detail everywhere."""
     max_memory: str | None = None
     """Of networks: what filling may take beside the program and the picture, such as 800MB or 2GB."""
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """Of MEDFE on a CPU: bf16 is faster and hardly differs; auto takes it where the CPU has instructions
+    for it. fp32 gives the same picture everywhere."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -123,8 +130,8 @@ def _sampling(options: FillOptions) -> dict[str, float] | None:
 
 def _of_networks(options: FillOptions) -> dict[str, Any]:
     """What was asked for that networks alone can do; nothing that was left as it is."""
-    given: dict[str, Any] = {} if options.detail == "auto" else {"detail": options.detail}
-    return given if options.max_memory is None else {**given, "max_memory": options.max_memory}
+    usual = {"detail": "auto", "max_memory": None, "precision": "fp32", "engine": "auto"}
+    return {name: value for name in usual if (value := getattr(options, name)) != usual[name]}
 
 
 @contextmanager

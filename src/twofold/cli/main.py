@@ -13,9 +13,11 @@ from traceback import print_exc
 COMMANDS: dict[str, tuple[str, str]] = {
     "fill": ("fill the white part of a mask in a photo", "twofold.cli.fill"),
     "batch": ("fill every picture of a folder, on all cores or a cluster", "twofold.cli.batch"),
+    "serve": ("serve a page to paint holes on, and an HTTP interface", "twofold.cli.serve"),
     "masks": ("make and change masks, and find scratches and dust", "twofold.cli.masks"),
     "train": ("train a network on a folder of photographs", "twofold.cli.train"),
     "evaluate": ("compare models on photographs with holes, in one table", "twofold.cli.evaluate"),
+    "export": ("write a network as a file that runs without PyTorch", "twofold.cli.export"),
     "convert": ("turn the weights of other projects into ours", "twofold.cli.convert"),
     "bench": ("measure time and memory of a network", "twofold.cli.bench"),
 }

@@ -48,13 +48,20 @@ class TextureGenerator(nn.Module):
         self.mix_full = GatedConv2d(full, full)
         self.to_image = SameConv2d(full, 3, 3)
 
-    def forward(self, image: Image, hole: Hole, structure: Float[Tensor, "b d h8 w8"]) -> Image:
+    def forward(
+        self,
+        image: Image,
+        hole: Hole,
+        structure: Float[Tensor, "b d h8 w8"],
+        weights: Float[Tensor, "b n n"] | None = None,
+    ) -> Image:
         """Paint the whole picture, known pixels too; what ``image`` holds in the hole has no influence.
 
         Args:
             image: [b 3 h w] in [-1, 1].
             hole: 1 = missing.
             structure: vectors of structure codes, one per 8x8 pixels.
+            weights: of the structural attention, if they are known already.
 
         Returns:
             The network's own picture in [-1, 1], not composited with the known pixels.
@@ -69,8 +76,9 @@ class TextureGenerator(nn.Module):
         quarter = torch.cat([self.to_quarter(half), self.structure(structure)], dim=1)
         quarter = self.dilated(self.mix_quarter(self.join_structure(quarter)))
 
-        candidates = None if self.attend_hole else known_cells(hole)
-        weights = attention_weights(structure, self.softmax_scale, candidates=candidates)
+        if weights is None:
+            candidates = None if self.attend_hole else known_cells(hole)
+            weights = attention_weights(structure, self.softmax_scale, candidates=candidates)
         features = torch.cat([self.refine(quarter), take(weights, quarter, *grid)], dim=1)
         features = self.up_half(self.join_quarter(features))
         features = self.join_half(torch.cat([features, take(weights, half, *grid)], dim=1))

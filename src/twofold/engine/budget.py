@@ -8,14 +8,19 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from twofold.engine.detail import Detail
 from twofold.errors import InputError
-from twofold.network import FillingNetwork
+
+if TYPE_CHECKING:
+    from twofold.engine.tile_network import TileNetwork
+    from twofold.network import FillingNetwork
+
+    AnyNetwork = FillingNetwork | TileNetwork
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 """What a number of bytes may be followed by, before an optional B."""
@@ -60,7 +65,7 @@ def read_bytes(text: str) -> int:
 
 
 def choose_plan(
-    network: FillingNetwork,
+    network: AnyNetwork,
     pixels: npt.NDArray[np.generic],
     samples: int,
     *,
@@ -104,7 +109,7 @@ def choose_plan(
     )
 
 
-def _plans(network: FillingNetwork, together: int, detail: Detail) -> list[Plan]:
+def _plans(network: AnyNetwork, together: int, detail: Detail) -> list[Plan]:
     """All plans in the order of preference."""
     largest, native, multiple = network.largest_size, network.native_size, network.size_multiple
     counts = [2**power for power in range(together.bit_length()) if 2**power < together]
@@ -115,12 +120,17 @@ def _plans(network: FillingNetwork, together: int, detail: Detail) -> list[Plan]
     return plans
 
 
-def _scale(network: FillingNetwork) -> float:
+def _scale(network: AnyNetwork) -> float:
     """How much more memory a network takes than the bundled ones."""
-    if not isinstance(network, nn.Module):
-        return 1.0
-    count = sum(weight.numel() for weight in network.parameters())
-    return max(1.0, math.sqrt(count / PARAMETERS))
+    return max(1.0, math.sqrt(weight_count(network) / PARAMETERS))
+
+
+def weight_count(network: object) -> int:
+    """How many weights a network has: what it says itself, or a torch module; 0 where it cannot be told."""
+    parameters = getattr(network, "parameters", None)
+    if callable(parameters):
+        return sum(weight.numel() for weight in parameters())
+    return int(getattr(network, "weight_count", 0))
 
 
 def _megabytes(count: int) -> str:

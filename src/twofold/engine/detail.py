@@ -1,7 +1,9 @@
-"""Carry the detail of the surroundings into a hole whose answer was given at a smaller size.
+"""Carry the detail of the surroundings into a hole.
 
-A network's answer to a large hole, scaled up, is a blurred patch in a sharp photograph. Its detail is
-copied at full resolution from known places of the same window; ``twofold.engine.exemplar`` says from where.
+A network's answer to a large hole, given at a smaller size and scaled up, is a blurred patch in a sharp
+photograph. Its detail is copied at full resolution from known places of the same window;
+``twofold.engine.exemplar`` says from where. An answer given at full size is merged with pieces of its
+surroundings by ``twofold.engine.merge``. Both are additions beside the papers' networks.
 """
 
 from __future__ import annotations
@@ -15,14 +17,20 @@ from PIL import Image
 from twofold.engine.crops import Crop, Tile, own_values
 from twofold.engine.exemplar import Exemplar, find_exemplar
 from twofold.engine.groups import Box, bounding_box
+from twofold.engine.merge import merged_answer
 from twofold.engine.scaling import STRIP
 from twofold.pixels import rgb8
 
 Detail = Literal["auto", "none", "always"]
-"""``auto`` carries detail where a window was scaled down, ``always`` elsewhere too, ``none`` nowhere."""
+"""``none`` leaves networks' answers alone; ``auto`` carries detail where a window was scaled down and merges
+pieces of the surroundings elsewhere; ``always`` carries detail everywhere, which is no better."""
 DETAILS: tuple[Detail, ...] = ("auto", "none", "always")
+DETAIL_VERSION = 2
+"""Raised when ``auto`` or ``always`` gives other pictures than before: it is part of fingerprints."""
 LEAST_TILE = 64
 """Side in pixels of the smallest tiles that are worth a search: in less there is no detail to be found."""
+LEAST_MERGED = 128
+"""Side in pixels of the smallest tiles that are merged: what was measured has 256."""
 _SHARP = 2.0
 """How much narrower than a tile pixel the bands are in which two sources blend."""
 
@@ -31,8 +39,28 @@ def wants_detail(crop: Crop, tile: Tile, detail: Detail) -> bool:
     """Whether this crop's answer gets detail from its surroundings."""
     if detail == "auto":
         side = max(tile.hole.shape)
-        return side >= LEAST_TILE and max(crop.window.height, crop.window.width) > side
+        return bool(side >= LEAST_TILE and max(crop.window.height, crop.window.width) > side)
     return detail == "always"
+
+
+def wants_merging(crop: Crop, tile: Tile, detail: Detail) -> bool:
+    """Whether this crop's answer, given at full size, is merged with pieces of its surroundings."""
+    side: int = max(tile.hole.shape)
+    return detail == "auto" and side >= LEAST_MERGED and max(crop.window.height, crop.window.width) <= side
+
+
+def merged_tile(answer: npt.NDArray[np.uint8], tile: Tile) -> npt.NDArray[np.uint8]:
+    """An answer to a tile [size size 3], merged with pieces of the tile's own content.
+
+    The answer is given back as it is where too little is known to copy from.
+    """
+    inside = tile.content.slices
+    merged = merged_answer(tile.image[inside], answer[inside], tile.hole[inside])
+    if merged is None:
+        return answer
+    whole = answer.copy()
+    whole[inside] = merged
+    return whole
 
 
 def detailed_values(

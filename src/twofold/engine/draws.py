@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from twofold.devices import derive_seed, exact_arithmetic
+from twofold.devices import derive_seed
 from twofold.engine.crops import Crop, Tile, answer_values
-from twofold.engine.detail import Detail, detailed_values, wants_detail
+from twofold.engine.detail import Detail, detailed_values, merged_tile, wants_detail, wants_merging
+from twofold.engine.tile_network import TileAnswers, TileNetwork
 from twofold.inpainter import Progress
-from twofold.network import FilledBatch, FillingNetwork
-from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 STEPS = 100
 """Steps of progress that one answer to one crop counts."""
@@ -70,6 +67,8 @@ class Scene:
             values = detailed_values(self.pixels, self.hole, answer, tile, crop)
             if values is not None:
                 return values
+        if wants_merging(crop, tile, self.detail):
+            answer = merged_tile(answer, tile)
         return answer_values(self.pixels, answer, tile, crop)
 
     def filled(self, missing: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -87,8 +86,7 @@ class Drawing:
 
     def __init__(
         self,
-        network: FillingNetwork,
-        device: torch.device,
+        network: TileNetwork,
         scene: Scene,
         seed: int,
         *,
@@ -97,13 +95,12 @@ class Drawing:
         """Take what all draws share.
 
         Args:
-            network: on ``device``.
-            device: where it is.
+            network: fills tiles.
             scene: with at least one crop.
             seed: that of the whole call.
             progress: called with the steps done and expected; see ``expect``.
         """
-        self._network, self._device, self._scene, self._seed = network, device, scene, seed
+        self._network, self._scene, self._seed = network, scene, seed
         self._progress = progress
         self._done = self._expected = 0
 
@@ -122,19 +119,15 @@ class Drawing:
         """The network's answers to one crop."""
         tile = self._scene.tiles[place]
         seeds = [_seed_of(self._seed, request, place) for request in requests]
-        image = image_to_tensor(tile.image).to(self._device)
-        hole = hole_to_tensor(tile.hole).to(self._device)
         start, steps = self._done, len(seeds) * STEPS
 
         def within(done: int, total: int) -> None:
             self._tell(start + min(steps, steps * done // max(1, total)))
 
-        with exact_arithmetic():
-            batch = self._network.fill(image, hole, seeds, progress=within)
+        answers = self._network.fill(tile.image, tile.hole, seeds, progress=within)
         self._tell(start + steps)
-        answers = tensor_to_image(batch.image)
-        missing = [self._scene.values(place, answer) for answer in answers]
-        return [_draw(batch, position, missing[position], tile) for position in range(len(seeds))]
+        missing = [self._scene.values(place, answer) for answer in answers.image]
+        return [_draw(answers, position, missing[position], tile) for position in range(len(seeds))]
 
     def _tell(self, done: int) -> None:
         self._done = done
@@ -147,15 +140,14 @@ def _seed_of(seed: int, request: Request, place: int) -> int:
     return derive_seed(seed, index, place, attempt) if attempt else derive_seed(seed, index, place)
 
 
-def _draw(batch: FilledBatch, position: int, missing: npt.NDArray[np.generic], tile: Tile) -> Draw:
-    codes = None if batch.codes is None else batch.codes[position].cpu().numpy().astype(np.int64)
+def _draw(answers: TileAnswers, position: int, missing: npt.NDArray[np.generic], tile: Tile) -> Draw:
     return Draw(
         missing,
-        _picture(batch.structure, position, tile),
-        _picture(batch.texture, position, tile),
-        codes,
-        _number(batch.log_likelihood, position),
-        _number(batch.score, position),
+        _picture(answers.structure, position, tile),
+        _picture(answers.texture, position, tile),
+        None if answers.codes is None else answers.codes[position],
+        _number(answers.log_likelihood, position),
+        _number(answers.score, position),
     )
 
 
@@ -174,11 +166,11 @@ def _joined(parts: Sequence[Draw], areas: npt.NDArray[np.float64]) -> Draw:
     )
 
 
-def _picture(view: Tensor | None, position: int, tile: Tile) -> npt.NDArray[np.uint8] | None:
+def _picture(view: npt.NDArray[np.uint8] | None, position: int, tile: Tile) -> npt.NDArray[np.uint8] | None:
     """A view as a picture, without the mirrored border of its tile."""
     if view is None:
         return None
-    picture, content = tensor_to_image(view[position : position + 1])[0], tile.content
+    picture, content = view[position], tile.content
     scale = len(picture) / len(tile.hole)
     rows = _scaled(content.top, content.bottom, scale)
     return picture[rows, _scaled(content.left, content.right, scale)]
@@ -190,5 +182,5 @@ def _scaled(start: int, end: int, scale: float) -> slice:
     return slice(first, max(first + 1, round(end * scale)))
 
 
-def _number(values: Tensor | None, position: int) -> float | None:
+def _number(values: npt.NDArray[np.float64] | None, position: int) -> float | None:
     return None if values is None else float(values[position])

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
-from torch.nn import functional as F
 
-from twofold.diffusion import diffuse
-from twofold.engine.patches import Floats, Mask, PatchField, Places, depth, widened
+from twofold.engine.patches import PatchField, Places
 from twofold.engine.scaling import touched
+from twofold.engine.smoothing import Floats, Mask, blurred, continued, depth, widened
 
 ROUNDS = (12, 8, 4, 2, 1)
 """How often sources are found and vote, from the coarsest size on."""
@@ -88,7 +86,7 @@ def find_exemplar(
     deep = depth(hole, 4 * round(RIM_REACH))
     seen = field.vote(picture, field.near) + broad
     ring = widened(hole, 2) & ~hole
-    rim = _continued(np.where(ring[..., None], network - seen, 0), ring)
+    rim = continued(np.where(ring[..., None], network - seen, 0), ring)
     correction = broad + rim * np.exp(-deep / RIM_REACH)[..., None]
     moves = field.moves()
     share = np.exp(-deep / NETWORK_REACH)
@@ -118,21 +116,3 @@ def resized(picture: Floats, height: int, width: int, filter: Image.Resampling) 
         for c in range(picture.shape[2])
     ]
     return np.stack(planes, axis=2)
-
-
-def blurred(picture: Floats, sigma: float) -> Floats:
-    """Blur [h w c] by a Gaussian of this standard deviation in pixels; the edges are continued."""
-    reach = math.ceil(3 * sigma)
-    kernel = torch.exp(-(torch.arange(-reach, reach + 1) / sigma).square() / 2)
-    kernel = (kernel / kernel.sum()).float()
-    planes = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[:, None]
-    for shape, around in (((1, 1, -1, 1), (0, 0, reach, reach)), ((1, 1, 1, -1), (reach, reach, 0, 0))):
-        planes = F.conv2d(F.pad(planes, around, mode="replicate"), kernel.view(shape))
-    return np.asarray(planes[:, 0].permute(1, 2, 0).numpy())
-
-
-def _continued(values: Floats, known: Mask) -> Floats:
-    """Continue values [h w 3] smoothly from where they are known."""
-    planes = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1), np.float32))[None]
-    unknown = torch.from_numpy((~known).astype(np.float32))[None, None]
-    return diffuse(planes, unknown)[0].permute(1, 2, 0).numpy()

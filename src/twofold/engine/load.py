@@ -7,30 +7,35 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from twofold.checkpoints.format import build_network, load_weights
-from twofold.checkpoints.released import find_weights
+from twofold.devices import choose_device
 from twofold.engine.budget import read_bytes
 from twofold.engine.classical import CLASSICAL
 from twofold.engine.command import Command
 from twofold.engine.detail import Detail
+from twofold.engine.exported import MANIFEST, Exported, read_exported
 from twofold.engine.fingerprints import file_digest
 from twofold.engine.names import ModelName, read_name
 from twofold.engine.onnx_file import open_onnx
-from twofold.engine.torch_inpainter import TorchInpainter
-from twofold.engine.torchscript_file import open_torchscript
-from twofold.errors import CheckpointError, InputError
+from twofold.engine.onnx_network import OnnxInpainter
+from twofold.engine.tile_network import TileNetwork
+from twofold.errors import CheckpointError, InputError, MissingExtraError
 from twofold.inpainter import Inpainter
-from twofold.network import DiverseNetwork, FillingNetwork
 
+# PyTorch is imported with the first network that needs it: exported ones, files of others and classical
+# methods fill without it, installed or not.
 if TYPE_CHECKING:
+    from twofold.engine.precision import Precision
     from twofold.inpainter import ImageLike, MaskLike
+    from twofold.network import FillingNetwork
 
 DEFAULT_MODEL = "medfe-small"
+Engine = Literal["auto", "torch", "onnx"]
+"""What runs a network: ``auto`` is what its file is made for."""
 
 
 def load(
@@ -40,11 +45,14 @@ def load(
     options: object | Mapping[str, Any] | None = None,
     detail: Detail = "auto",
     max_memory: int | str | None = None,
+    precision: Precision = "fp32",
+    engine: Engine = "auto",
 ) -> Inpainter:
     """Load a model that fills holes.
 
     Args:
-        name_or_path: a bundled model; a folder that holds ``model.safetensors``, or such a file; a
+        name_or_path: a bundled model; a folder that holds ``model.safetensors``, or such a file; what
+            ``twofold export`` wrote, which runs without PyTorch; a
             classical method (``opencv-telea``, ``patchmatch``, ...); a file of LaMa or MI-GAN in ONNX
             (``.onnx``) or TorchScript (``.pt``, ``.jit``, ``.torchscript``: a program, so only from
             where you trust), as ``lama:FILE`` or ``migan:FILE`` if it does not tell; or any command,
@@ -52,10 +60,14 @@ def load(
         device: ``auto`` (CUDA where there is one, else the CPU), or a name that PyTorch knows.
         options: how a model that samples does so: its options (``SamplingOptions`` for DSI), or a
             dict of those to change, for example ``{"temperature": 0.8}``. None: the model's own.
-        detail: where a network's answers get detail of their surroundings: ``auto`` where a large hole
-            was answered at a smaller size, ``none`` nowhere, ``always`` everywhere.
+        detail: what a network's answers get of their surroundings: ``auto`` merges pieces with an answer at
+            full size and fine detail with one that was scaled up, ``none`` leaves the network alone,
+            ``always`` takes fine detail everywhere.
         max_memory: what a call of ``fill`` may take beside the program, the weights and the picture, in
             bytes or as text such as ``"2GB"``; networks only. None: no limit.
+        precision: of MEDFE's products on a CPU: ``fp32``; ``bf16``, faster with a small difference; or
+            ``auto``, bf16 where the CPU has instructions for it.
+        engine: ``torch`` or ``onnx`` refuses models that the other one runs.
 
     Raises:
         CheckpointError: if there is no such model, or its file is damaged or does not fit.
@@ -63,24 +75,70 @@ def load(
         MissingExtraError: if a library that the model needs is not installed.
     """
     name = read_name(name_or_path)
+    shown = name.label or os.fspath(name.target)
+    exported = read_exported(Path(name.target)) if name.kind == "onnx" and name.family is None else None
+    _check_engine(engine, name)
+    limit = read_bytes(max_memory) if isinstance(max_memory, str) else max_memory
     if name.kind == "network":
-        limit = read_bytes(max_memory) if isinstance(max_memory, str) else max_memory
-        return _painter(_file_of(name), name.label, device, options, detail=detail, max_memory=limit)
+        _need_torch(shown)
+        return _painter(
+            _file_of(name),
+            name.label,
+            device,
+            options,
+            precision=precision,
+            detail=detail,
+            max_memory=limit,
+        )
+    if precision != "fp32":
+        raise InputError(
+            f"{shown} computes in its own precision; leave precision out, or use a network such as "
+            f"{DEFAULT_MODEL}"
+        )
+    if exported is not None:
+        return _exported_painter(exported, name.label, device, options, detail=detail, max_memory=limit)
     if max_memory is not None or detail != "auto":
         raise InputError(
-            f"{name.label or os.fspath(name.target)} fills whole pictures in its own way and takes neither "
-            "max_memory nor detail; leave them out, or use a network such as medfe-small"
+            f"{shown} fills whole pictures in its own way and takes neither max_memory nor detail; leave "
+            "them out, or use a network such as medfe-small"
         )
     if options is not None and name.kind == "command":
         raise InputError("a command takes no sampling options; write them among its words")
     if options is not None:
-        raise _takes_no_options(name.label or os.fspath(name.target))
+        raise _takes_no_options(shown)
     if name.kind == "classical":
         return CLASSICAL[str(name.target)](name=name.label)
     if name.kind == "command":
         return Command(str(name.target), name=name.label)
-    opener = open_onnx if name.kind == "onnx" else open_torchscript
-    return opener(_file_of(name), family=name.family, device=device, name=name.label)
+    if name.kind == "onnx":
+        return open_onnx(_file_of(name), family=name.family, device=device, name=name.label)
+    _need_torch(shown)
+    from twofold.engine.torchscript_file import open_torchscript
+
+    return open_torchscript(_file_of(name), family=name.family, device=device, name=name.label)
+
+
+def load_network(name_or_path: str | os.PathLike[str], *, device: str = "auto") -> FillingNetwork:
+    """Load a network alone, on its device and without gradients, for those who hold inpainters around it.
+
+    Args:
+        name_or_path: as ``load`` takes it, of a network of ours.
+        device: see ``load``.
+
+    Raises:
+        CheckpointError: if there is no such network, or its file is damaged or does not fit.
+        InputError: if the device cannot be used, or it is another kind of model.
+    """
+    name = read_name(name_or_path)
+    if name.kind != "network":
+        raise InputError(f"{os.fspath(name_or_path)} is no network of ours; give one such as medfe-small")
+    _need_torch(os.fspath(name.target))
+    from twofold.checkpoints.format import build_network, load_weights
+    from twofold.engine.precision import prepare
+
+    network, place = build_network(load_weights(_file_of(name))), choose_device(device)
+    network.to(place).float().eval().requires_grad_(False)
+    return prepare(cast("FillingNetwork", network), "fp32", place)
 
 
 def inpaint(
@@ -121,11 +179,16 @@ def _painter(
     device: str,
     options: object | Mapping[str, Any] | None,
     *,
+    precision: Precision,
     detail: Detail,
     max_memory: int | None,
 ) -> Inpainter:
+    from twofold.checkpoints.format import build_network, load_weights
+    from twofold.engine.precision import prepare
+    from twofold.engine.torch_inpainter import TorchInpainter
+
     weights = load_weights(path)
-    network = cast(FillingNetwork, build_network(weights))
+    network = prepare(cast("FillingNetwork", build_network(weights)), precision, choose_device(device))
     painter = TorchInpainter(
         network,
         label or weights.name,
@@ -135,15 +198,64 @@ def _painter(
         max_memory=max_memory,
     )
     if options is not None:
-        _set_options(network, options, weights.name)
+        set_options(network, options, weights.name)
     return painter
 
 
-def _set_options(network: FillingNetwork, options: object | Mapping[str, Any], name: str) -> None:
-    """Replace a network's sampling options, or some of them."""
-    if not isinstance(network, DiverseNetwork):
+def _exported_painter(
+    exported: Exported,
+    label: str | None,
+    device: str,
+    options: object | Mapping[str, Any] | None,
+    *,
+    detail: Detail,
+    max_memory: int | None,
+) -> Inpainter:
+    painter = OnnxInpainter(exported, name=label, device=device, detail=detail, max_memory=max_memory)
+    if options is not None:
+        set_options(painter.network, options, painter.name)
+    return painter
+
+
+def _check_engine(engine: Engine, name: ModelName) -> None:
+    """Refuse a model that another engine runs than the one that was asked for."""
+    shown = os.fspath(name.target)
+    if engine == "onnx" and name.kind != "onnx":
+        raise InputError(
+            f"the ONNX engine runs exported networks, and {shown} is none; write one where PyTorch is, by "
+            f"`twofold export {DEFAULT_MODEL} {DEFAULT_MODEL}.onnx`, and give that file as the model"
+        )
+    if engine == "torch" and name.kind not in ("network", "torchscript"):
+        raise InputError(f"{shown} does not run on PyTorch; leave the engine out")
+
+
+def _need_torch(model: str) -> None:
+    """Say what to do where PyTorch is not installed."""
+    try:
+        import torch  # noqa: F401 - whether it can be
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{model} runs on PyTorch, which cannot be imported ({error}); pip install torch, or give what "
+            f"`twofold export` wrote where PyTorch is, such as {DEFAULT_MODEL}.onnx"
+        ) from error
+
+
+def set_options(
+    network: FillingNetwork | TileNetwork, options: object | Mapping[str, Any], name: str
+) -> None:
+    """Replace a network's sampling options, or some of them.
+
+    Args:
+        network: is changed.
+        options: another dataclass of the network's own kind, or a dict of what to change.
+        name: of the network, for messages.
+
+    Raises:
+        InputError: if the network does not take them.
+    """
+    own: Any = getattr(network, "options", None)
+    if own is None:
         raise _takes_no_options(name)
-    own = network.options
     changes = options
     if isinstance(changes, Mapping):
         known = [field.name for field in fields(own)]
@@ -159,7 +271,7 @@ def _set_options(network: FillingNetwork, options: object | Mapping[str, Any], n
             f"{name} takes no options of type {type(options).__name__}; "
             f"give {type(own).__name__} or a dict of what to change"
         )
-    network.options = options
+    network.options = options  # type: ignore[union-attr,misc]  # of a network that samples
 
 
 def _takes_no_options(name: str) -> InputError:
@@ -186,9 +298,14 @@ def _unchanged_painter(model: str | Path, file: Path, modified: int, size: int, 
 def _file_of(name: ModelName) -> Path:
     """The file behind a name of a model that has one."""
     if name.kind != "network":
-        if not Path(name.target).is_file():
+        path = Path(name.target)
+        path = path / MANIFEST if path.is_dir() else path
+        if not path.is_file():
             raise CheckpointError(f"there is no model file {os.fspath(name.target)}; give one that exists")
-        return Path(name.target)
+        return path
+    _need_torch(os.fspath(name.target))
+    from twofold.checkpoints.released import find_weights
+
     try:
         return find_weights(name.target)
     except CheckpointError as error:

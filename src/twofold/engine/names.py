@@ -10,6 +10,7 @@ from typing import Literal
 
 from twofold.engine.classical import CLASSICAL
 from twofold.engine.conventions import FAMILIES
+from twofold.engine.exported import MANIFEST
 
 Kind = Literal["classical", "command", "onnx", "torchscript", "network"]
 
@@ -19,7 +20,7 @@ ENDINGS: dict[str, Kind] = {
     ".jit": "torchscript",
     ".torchscript": "torchscript",
 }
-"""Endings of model files of other projects, in lower case."""
+"""Endings of model files of other projects, and of what ``twofold export`` writes; in lower case."""
 COMMAND = "cmd:"
 _LABEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
 
@@ -63,5 +64,7 @@ def read_name(name: str | os.PathLike[str]) -> ModelName:
 
 
 def _file_kind(path: Path) -> Kind:
-    """What opens a file, by its ending; a folder may be called as it likes."""
-    return "network" if path.is_dir() else ENDINGS.get(path.suffix.lower(), "network")
+    """What opens a file, by its ending; a folder, which may be called as it likes, by what it holds."""
+    if path.is_dir():
+        return "onnx" if (path / MANIFEST).is_file() else "network"
+    return ENDINGS.get(path.suffix.lower(), "network")

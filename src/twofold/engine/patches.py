@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn import functional as F
+
+from twofold.engine.smoothing import Floats, Mask, depth, widened
+
+__all__ = ["FALL", "GUIDE", "SIDE", "Floats", "Mask", "PatchField", "Places", "depth", "widened"]
 
 SIDE = 5
 """Side of a patch in pixels."""
@@ -26,9 +28,7 @@ _BLOCK = 1 << 23
 _NEIGHBOURS = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if row or column]
 _FARTHER = [(0, 2), (2, 0), (0, -2), (-2, 0)]
 
-Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 class PatchField:
@@ -93,15 +93,14 @@ class PatchField:
     def search(self, picture: Floats) -> None:
         """Find the very best source of each place in a picture [h w 3]."""
         features = self._features(picture)
-        known = torch.from_numpy(features[self._known_places[:, 0], self._known_places[:, 1]])
-        ours = torch.from_numpy(features[self.places[:, 0], self.places[:, 1]])
-        weights = torch.from_numpy(self._weights)
+        known = features[self._known_places[:, 0], self._known_places[:, 1]]
+        ours = features[self.places[:, 0], self.places[:, 1]]
         # sum w (a - b)^2 without sum w a^2, which is the same for all b.
-        right = torch.cat([known.square(), known], dim=1).T.contiguous()
-        left = torch.cat([weights, -2 * weights * ours], dim=1)
+        right = np.concatenate([known**2, known], axis=1).T
+        left = np.concatenate([self._weights, -2 * self._weights * ours], axis=1)
         size = max(1, _BLOCK // len(known))
-        best = [(left[row : row + size] @ right).argmin(dim=1) for row in range(0, len(left), size)]
-        self.sources = self._known_places[torch.cat(best).numpy()]
+        best = [(left[row : row + size] @ right).argmin(axis=1) for row in range(0, len(left), size)]
+        self.sources = self._known_places[np.concatenate(best)]
 
     def carry(self, picture: Floats, *, jitter: bool) -> None:
         """Carry good sources on to neighbours, and look one pixel around each; sets ``costs``."""
@@ -178,19 +177,3 @@ def _windows(picture: Floats) -> Floats:
     padded = np.pad(picture, ((reach, reach), (reach, reach), (0, 0)), mode="symmetric")
     views = np.lib.stride_tricks.sliding_window_view(padded, (SIDE, SIDE), axis=(0, 1))
     return views.reshape(*picture.shape[:2], -1).astype(np.float32, copy=False)
-
-
-def widened(mask: Mask, steps: int) -> Mask:
-    """The mask [h w] and all pixels within a chessboard distance of it."""
-    levels = torch.from_numpy(mask.astype(np.float32))[None, None]
-    return np.asarray(F.max_pool2d(levels, 2 * steps + 1, 1, steps)[0, 0].numpy() > 0)
-
-
-def depth(hole: Mask, most: int) -> Floats:
-    """Chessboard distance of missing pixels [h w] to the nearest known one, at most ``most``; 0 if known."""
-    known = torch.from_numpy((~hole).astype(np.float32))[None, None]
-    total = torch.zeros_like(known)
-    for _ in range(most):
-        total += 1 - known
-        known = F.max_pool2d(known, 3, 1, 1)
-    return np.asarray(total[0, 0].numpy())

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 Norm = Literal["instance", "group"]
 GROUPS = 8
+EPSILON = 1e-5  # added to variances
 LEAK = 0.2  # slope of every LeakyReLU of the paper
 
 
@@ -28,6 +29,7 @@ class ChannelNorm(nn.Module):
 
     def __init__(self, kind: Norm, channels: int, *, affine: bool = True) -> None:
         super().__init__()
+        self.channels = channels
         self.groups = channels if kind == "instance" else min(GROUPS, channels)
         if channels % self.groups:
             raise ValueError(f"{channels} channels cannot be split into {self.groups} equal groups")
@@ -41,7 +43,7 @@ class ChannelNorm(nn.Module):
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Normalise to zero mean and unit variance, then scale and shift."""
-        return torch.group_norm(features, self.groups, self.weight, self.bias, eps=1e-5)
+        return torch.group_norm(features, self.groups, self.weight, self.bias, eps=EPSILON)
 
 
 class ConvNormAct(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -68,8 +69,6 @@ class Medfe(nn.Module):
     def forward(self, image: Image, hole: Hole) -> MedfeOutput:
         """Fill the hole.
 
-        Quirk of official mode: the first five features skip ahead after their LeakyReLU, not before.
-
         Args:
             image: [b 3 h w] in [-1, 1]; what it holds inside the hole has no influence.
             hole: [b 1 h w], 1 = missing, 0 = known.
@@ -78,7 +77,17 @@ class Medfe(nn.Module):
             ValueError: if height or width is not a multiple of 64 (official mode: not the native size).
         """
         self._check_size(image, hole)
-        prefilled = self._prefill(image, hole)
+        return self.complete(self._prefill(image, hole), hole)
+
+    def complete(self, prefilled: Image, hole: Hole) -> MedfeOutput:
+        """Fill a hole that has been prefilled: all of ``forward`` but its first step.
+
+        Quirk of official mode: the first five features skip ahead after their LeakyReLU, not before.
+
+        Args:
+            prefilled: [b 3 h w] in [-1, 1], with the prefill of the configuration in the hole.
+            hole: [b 1 h w], 1 = missing, 0 = known.
+        """
         picture = torch.cat([prefilled, (1 - hole).expand(-1, 3, -1, -1)], dim=1)
         pyramid = self.encoder(picture)
         if self.config.mode == "official":
@@ -114,6 +123,9 @@ class Medfe(nn.Module):
 
     diverse = False
     """One best answer, whatever the seed."""
+
+    packed: Literal["fp32", "bf16"] | None = None
+    """Set by ``packed.pack``: inference only, and the precision of products."""
 
     def fill(
         self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: Progress | None = None

@@ -1,0 +1,119 @@
+"""DSI from its exported graphs: describe the picture, sample a structure for each seed, paint it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from twofold.dsi.options import SamplingOptions
+from twofold.engine.onnx_sampler import Graph, Mask, SamplerSizes, StepSampler
+from twofold.engine.smoothing import widened
+from twofold.engine.tile_network import TileAnswers
+from twofold.errors import CheckpointError, InputError
+from twofold.inpainter import Progress
+
+
+class OnnxDsi:
+    """A ``TileNetwork`` of the graphs ``condition``, ``row``, ``window`` and ``paint``.
+
+    Args:
+        graphs: by name.
+        document: of the export, with ``mode``, ``sampling`` and the ``sampler``'s sizes.
+
+    Raises:
+        CheckpointError: if the document does not say them.
+    """
+
+    def __init__(self, graphs: Mapping[str, Graph], document: Mapping[str, Any]) -> None:
+        self.size_multiple: int = document["size_multiple"]
+        self.native_size: int = document["native_size"]
+        self.largest_size: int = document["largest_size"]
+        self.weight_count: int = document["parameters"]
+        self._graphs = graphs
+        try:
+            self._official = document["mode"] == "official"
+            self._sizes = SamplerSizes(**document["sampler"])
+            known = {field.name for field in fields(SamplingOptions)}
+            sampling = {key: value for key, value in document["sampling"].items() if key in known}
+            self.options = SamplingOptions(**sampling)
+            self._row, self._window = graphs["row"], graphs["window"]
+            self._condition, self._paint = graphs["condition"], graphs["paint"]
+        except (KeyError, TypeError, AttributeError, InputError) as error:
+            raise CheckpointError(
+                f"the export of {document['name']} is incomplete ({error!r}); export it again"
+            ) from error
+
+    @property
+    def options(self) -> SamplingOptions:
+        """How structures are sampled; may be replaced.
+
+        Raises:
+            InputError: on replacing, if official mode is given an option of ours, or what is asked for
+                needs PyTorch.
+        """
+        return self._options
+
+    @options.setter
+    def options(self, options: SamplingOptions) -> None:
+        if self._official and options.keep_margin is not None:
+            raise InputError(
+                f"keep_margin is {options.keep_margin}, but official mode samples every code; "
+                "leave it out, or use weights of paper mode"
+            )
+        if options.precision != "float32":
+            raise InputError(
+                f"precision is {options.precision}, but exported networks sample in float32; leave it out, or "
+                "use the weights themselves"
+            )
+        self._options = options
+
+    @property
+    def diverse(self) -> bool:
+        """Whether another seed gives another answer: not if always the likeliest code is taken."""
+        return self._options.temperature > 0
+
+    def fill(
+        self,
+        image: npt.NDArray[np.uint8],
+        hole: npt.NDArray[np.bool_],
+        seeds: Sequence[int],
+        *,
+        progress: Progress | None = None,
+    ) -> TileAnswers:
+        """Fill one tile of the native size, once for each seed; see ``TileNetwork.fill``."""
+        picture = {"image": image[None], "hole": hole[None].astype(np.uint8)}
+        condition, own = self._condition(["condition", "codes"], picture)
+        known = self._known(hole)
+        sampler = StepSampler(self._row, self._window, self._sizes, condition)
+        rows = StepSampler.rows(known)
+        drawn = []
+        for number, seed in enumerate(seeds):
+            told = _rows_of(progress, number * rows, len(seeds) * rows)
+            drawn.append(sampler.draw(seed, self._options, own, known, progress=told))
+        names = ["answer", "structure", "score"]
+        painted = [self._paint(names, {**picture, "codes": one.codes[None]}) for one in drawn]
+        return TileAnswers(
+            np.concatenate([answer for answer, _, _ in painted]),
+            structure=np.concatenate([structure for _, structure, _ in painted]),
+            log_likelihood=np.array([one.log_likelihood for one in drawn]),
+            codes=np.stack([one.codes for one in drawn]),
+            score=np.concatenate([score for _, _, score in painted]).astype(np.float64),
+        )
+
+    def _known(self, hole: npt.NDArray[np.bool_]) -> Mask:
+        """Where the picture's own codes are kept, one for each 8x8 pixels."""
+        rows, columns = (side // self.size_multiple for side in hole.shape)
+        margin = self._options.keep_margin
+        if margin is None:
+            return np.zeros((rows, columns), np.bool_)
+        cells = hole.reshape(rows, self.size_multiple, columns, self.size_multiple)
+        return ~widened(np.asarray(cells.any(axis=(1, 3))), margin)
+
+
+def _rows_of(progress: Progress | None, before: int, total: int) -> Any:
+    """Tells of one sample's rows among those of all."""
+    return None if progress is None else lambda done: progress(before + done, total)

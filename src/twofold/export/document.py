@@ -1,0 +1,69 @@
+"""What an exported file says of itself: the network, its origin, its licence, and how it was checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from twofold.checkpoints.format import Weights
+from twofold.engine.exported import FORMAT, KEY
+from twofold.engine.fingerprints import file_digest, twofold_version
+from twofold.export.parity import TOLERANCE, Differences
+from twofold.network import FillingNetwork
+
+_CARD_LICENCE = re.compile(r"^license:\s*(\S+)\s*$", re.MULTILINE)
+
+
+def licence_of(file: Path, weights: Weights) -> tuple[str, str]:
+    """Name and text of the weights' licence, from the card and the LICENSE beside them; empty if unknown."""
+    card, text = file.with_name("README.md"), file.with_name("LICENSE")
+    named = str(weights.about.get("licence", ""))
+    if not named and card.is_file() and (found := _CARD_LICENCE.search(card.read_text("utf-8"))):
+        named = found[1]
+    return named, text.read_text("utf-8") if text.is_file() else ""
+
+
+def describe(
+    file: Path, weights: Weights, network: FillingNetwork, parameters: int, differences: Differences
+) -> dict[str, Any]:
+    """The document of an export; ``twofold/engine/exported.py`` says where it lies.
+
+    Args:
+        file: of the weights.
+        weights: that were read from it.
+        network: with the weights in it.
+        parameters: how many numbers the weights are.
+        differences: that the check of parity found.
+    """
+    return {
+        "format": FORMAT,
+        "family": weights.family,
+        "name": weights.name,
+        "weights": file_digest(file),
+        "size_multiple": network.size_multiple,
+        "native_size": network.native_size,
+        "largest_size": network.largest_size,
+        "parameters": parameters,
+        "licence": licence_of(file, weights)[0],
+        "made_by": twofold_version(),
+        "mode": weights.config.get("mode", "paper"),
+        "parity": {"tolerance": TOLERANCE, "largest_differences": differences},
+        "config": weights.config,
+    }
+
+
+def stamp(model: onnx.ModelProto, document: Mapping[str, Any], licence_text: str) -> None:
+    """Write the document and the licence into a file's metadata."""
+    model.producer_name, _, model.producer_version = twofold_version().partition(" ")
+    model.graph.name = str(document["name"])
+    entries = {KEY: json.dumps(document), "licence": str(document["licence"]), "licence_text": licence_text}
+    del model.metadata_props[:]
+    for key, value in entries.items():
+        if value:
+            entry = model.metadata_props.add()
+            entry.key, entry.value = key, value

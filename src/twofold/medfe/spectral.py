@@ -1,0 +1,163 @@
+"""Large convolutions over tiles of frequencies: the same sums with a fraction of the multiplications.
+
+A 7x7 convolution takes 49 multiplications for each output and pair of channels. Cut into tiles of 14x14
+positions that answer 8x8 of them, it is one product for each frequency of the tile: 196 real numbers, or
+6 multiplications an output. Transforms are small matrix products, so everything runs at their speed, and
+the rounding errors are smaller than those of the direct sum.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ANSWERED = 8  # positions a side that one tile answers
+SINGLE = 4  # frequencies of a tile of even size that are real: both axes at 0 or at half the size
+
+
+class SpectralConv(nn.Module):
+    """A convolution of stride 1 that keeps the height and width, computed over frequencies; inference only.
+
+    Args:
+        weight: of the convolution, with odd kernels of at least 3.
+        dtype: of the products. Transforms are float32 in any case: so bfloat16 rounds as often as in the
+            direct sum (what goes in, the weights, what comes out), and not at every step between.
+    """
+
+    def __init__(self, weight: Float[Tensor, "out into k k"], dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        outputs, inputs, kernel = weight.shape[:3]
+        self.kernel, self.size = kernel, ANSWERED + kernel - 1
+        self.outputs = outputs
+        self.complex_rows = self.size**2 - SINGLE
+        taps = _transform(self.size)[:, :kernel, :kernel].reshape(self.size**2, kernel**2).float()
+        listed = weight.detach().float().permute(2, 3, 1, 0).reshape(kernel**2, inputs * outputs)
+        spectrum = taps @ listed.to(taps.device)
+        pairs = spectrum[: self.complex_rows].view(-1, 2, inputs, outputs).to(dtype)
+        # A correlation multiplies by the conjugate.
+        self.real = _constant(pairs[:, 0].contiguous())
+        self.imaginary = _constant(-pairs[:, 1].contiguous())
+        self.single = _constant(spectrum[self.complex_rows :].view(SINGLE, inputs, outputs).to(dtype))
+        for name, matrix in _matrices(self.size).items():
+            self.register_buffer(name, matrix.clone(), persistent=False)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> SpectralConv:
+        """Stay as it is: ``network.float()`` would undo the precision."""
+        return self
+
+    across: Tensor
+    down: Tensor
+    up: Tensor
+    up_crossed: Tensor
+    back: Tensor
+
+    def forward(self, features: Float[Tensor, "b into h w"]) -> Float[Tensor, "b out h w"]:
+        """Convolve; the answer is float32, its channels last in memory."""
+        batch, inputs, height, width = features.shape
+        size, outputs, half = self.size, self.outputs, self.size // 2
+        rows, columns = -(-height // ANSWERED), -(-width // ANSWERED)
+        tiles = self._tiles(features, rows, columns)  # size x, size y, b, rows, columns, c
+        count = batch * rows * columns
+        across = torch.mm(self.across, tiles.view(size, -1))
+        spectrum = torch.bmm(self.down, across.view(half, 2 * size, count * inputs))
+        products, crossed = self._products(spectrum.view(size**2, count, inputs))
+        lines = torch.bmm(self.up, products.view(half, 2 * size, -1))
+        lines = torch.baddbmm(lines, self.up_crossed, crossed.view(half, 2 * size, -1))
+        answer = torch.mm(self.back, lines.view(size, -1))
+        answer = answer.view(ANSWERED, ANSWERED, batch, rows, columns, outputs)
+        answer = answer.permute(2, 3, 1, 4, 0, 5)  # b rows y columns x c
+        answer = answer.reshape(batch, rows * ANSWERED, columns * ANSWERED, outputs)
+        return answer[:, :height, :width].permute(0, 3, 1, 2)
+
+    def _tiles(self, features: Tensor, rows: int, columns: int) -> Tensor:
+        """Overlapping tiles, zero outside the map, with the position within a tile first."""
+        height, width = features.shape[-2:]
+        margin = self.kernel // 2
+        right, bottom = columns * ANSWERED - width + margin, rows * ANSWERED - height + margin
+        listed = features.float().permute(0, 2, 3, 1)  # b h w c
+        padded = F.pad(listed, (0, 0, margin, right, margin, bottom))
+        windows = padded.unfold(1, self.size, ANSWERED).unfold(2, self.size, ANSWERED)
+        return windows.permute(5, 4, 0, 1, 2, 3).contiguous()
+
+    def _products(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
+        """Multiply each frequency by the weights' real and by their imaginary part.
+
+        Rows of real and imaginary parts stay apart; the way back adds them up.
+        """
+        dtype = self.real.dtype
+        frequencies, count, inputs = spectrum.shape
+        pairs, end = self.complex_rows // 2, self.complex_rows
+        spectrum = spectrum.to(dtype)
+        products = spectrum.new_empty(frequencies, count, self.outputs)
+        crossed = spectrum.new_empty(frequencies, count, self.outputs)
+        complex_part = spectrum[:end].view(pairs, 2 * count, inputs)
+        torch.bmm(complex_part, self.real, out=products[:end].view(pairs, 2 * count, self.outputs))
+        torch.bmm(complex_part, self.imaginary, out=crossed[:end].view(pairs, 2 * count, self.outputs))
+        torch.bmm(spectrum[end:], self.single, out=products[end:])
+        crossed[end:] = 0
+        return products.float(), crossed.float()
+
+
+def _constant(value: Tensor) -> nn.Parameter:
+    return nn.Parameter(value, requires_grad=False)
+
+
+@lru_cache
+def _matrices(size: int) -> dict[str, Tensor]:
+    """The transforms of a tile, float32.
+
+    ``across`` and ``down`` lead to the spectrum, ``up`` and ``back`` from it to the positions that a tile
+    answers; ``up_crossed`` takes the products with the imaginary parts of the weights.
+    """
+    across, down = _lines(size), _columns(size)
+    back = torch.linalg.inv(across)[:ANSWERED]
+    up = torch.linalg.inv(down).view(size // 2, 2, size, 2 * size)[:, :, :ANSWERED]
+    up = up.reshape(size // 2, 2 * ANSWERED, 2 * size)
+    crossed = torch.zeros_like(up)
+    # i times (a + i b) is -b + i a.
+    crossed[..., 0::2], crossed[..., 1::2] = up[..., 1::2], -up[..., 0::2]
+    crossed[-1, :, -SINGLE:] = 0
+    named = {"across": across, "down": down, "up": up, "up_crossed": crossed, "back": back}
+    return {name: matrix.float().contiguous() for name, matrix in named.items()}
+
+
+def _lines(size: int) -> Float[Tensor, "frequencies positions"]:
+    """Real and imaginary part of frequencies 1 ... size / 2 - 1 in turn, then the real 0 and size / 2."""
+    position = torch.arange(size, dtype=torch.float64)
+    rows = []
+    for frequency in range(1, size // 2):
+        angle = 2 * math.pi * frequency * position / size
+        rows += [angle.cos(), -angle.sin()]
+    rows += [torch.ones_like(position), (math.pi * position).cos()]
+    return torch.stack(rows)
+
+
+def _columns(size: int) -> Float[Tensor, "pairs frequencies positions"]:
+    """For each pair of lines, what turns their columns into frequencies.
+
+    All pairs but the last are one complex line. The last holds two real ones, of frequency 0 and size / 2;
+    their complex frequencies come first, their four real ones last.
+    """
+    frequency = torch.arange(size, dtype=torch.float64)
+    angle = 2 * math.pi * frequency[:, None] * frequency / size
+    whole = torch.zeros(size, 2, 2, size, dtype=torch.float64)
+    whole[:, 0, 0], whole[:, 0, 1] = angle.cos(), angle.sin()
+    whole[:, 1, 0], whole[:, 1, 1] = -angle.sin(), angle.cos()
+    lines, even = _lines(size), size - 2
+    last = torch.zeros(2 * size, 2 * size, dtype=torch.float64)
+    last[:even, :size] = last[even : 2 * even, size:] = lines[:even]
+    last[2 * even : 2 * even + 2, :size] = last[2 * even + 2 :, size:] = lines[even:]
+    return torch.stack([whole.view(2 * size, 2 * size)] * (size // 2 - 1) + [last])
+
+
+def _transform(size: int) -> Float[Tensor, "frequencies y x"]:
+    """The whole transform of a tile at once, float64."""
+    lines = _lines(size).view(size // 2, 2, size)
+    columns = _columns(size).view(size // 2, 2 * size, 2, size)
+    return torch.einsum("pfry,prx->pfyx", columns, lines).reshape(size**2, size, size)

@@ -1,0 +1,134 @@
+"""A packed network answers as the one it was made of."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from twofold.medfe import packed
+from twofold.medfe.config import MedfeConfig, small, tiny
+from twofold.medfe.convs import ChannelNorm
+from twofold.medfe.model import Medfe, build_medfe
+from twofold.medfe.packed import PackedConv, PackedNorm, PackedStream, pack
+from twofold.medfe.spectral import SpectralConv
+
+OFFICIAL = MedfeConfig(
+    mode="official", encoder_channels=(8, 12, 16, 20, 20, 20), fill_channels=48, native_size=192
+)
+SMALL = replace(small(), encoder_channels=(8, 16, 48, 48, 48, 48), fill_channels=48, detail_channels=8)
+PAPER = replace(tiny(), norm="group", fill_kernels=(3, 5, 7))
+
+
+def network_of(config: MedfeConfig) -> Medfe:
+    """A network whose norms and biases are not those of a fresh one."""
+    network = build_medfe(config).eval().requires_grad_(False)
+    for name, value in network.named_parameters():
+        if value.ndim == 1:
+            nn.init.normal_(value, 1.0 if name.endswith("weight") else 0.0, 0.2)
+    for name, buffer in network.named_buffers():
+        if "mask_sums" in name:
+            buffer.copy_(1 + torch.rand(buffer.shape))
+    return network
+
+
+def scene(config: MedfeConfig, batch: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    side = config.native_size if config.mode == "official" else 128
+    hole = torch.zeros(batch, 1, side, side)
+    hole[..., 40:90, 30:100] = 1
+    image = F.interpolate(torch.rand(batch, 3, 8, 8) * 2 - 1, size=(side, side), mode="bilinear")
+    return image, hole
+
+
+@pytest.mark.parametrize(
+    "config", [OFFICIAL, SMALL, PAPER, tiny()], ids=["official", "small", "group", "tiny"]
+)
+def test_answers_are_those_of_the_plain_network(config):
+    network = network_of(config)
+    image, hole = scene(config, 2)
+    ours = pack(copy.deepcopy(network))(image, hole)
+    plain = network(image, hole)
+    for name in ("image", "structure", "texture"):
+        torch.testing.assert_close(getattr(ours, name), getattr(plain, name), atol=1e-4, rtol=1e-4)
+    assert plain.image.std() > 0.01
+
+
+@pytest.mark.parametrize("config", [OFFICIAL, SMALL], ids=["official", "small"])
+def test_bfloat16_answers_lie_within_40_decibel(config):
+    network = network_of(config)
+    image, hole = scene(config)
+    plain, ours = network(image, hole).image, pack(copy.deepcopy(network), "bf16")(image, hole).image
+    assert ours.dtype == torch.float32
+    quality = 10 * torch.log10(4 / (ours - plain).square().mean())
+    assert 40 < quality < 100
+
+
+def test_every_convolution_but_the_squeeze_is_packed():
+    network = pack(build_medfe(OFFICIAL))
+    left = [
+        name for name, part in network.named_modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    assert left == ["equalization.reweigh.squeeze", "equalization.reweigh.excite"]
+    kinds = [
+        sum(isinstance(part, kind) for part in network.modules()) for kind in (SpectralConv, PackedStream)
+    ]
+    assert kinds == [10, 3]  # 5x5 and 7x7
+    assert network.packed == "fp32"
+
+
+def test_a_batch_answers_as_its_pictures_one_by_one():
+    network = pack(network_of(SMALL))
+    image, hole = scene(SMALL, 3)
+    together = network.fill(image, hole, [0, 1, 2]).image
+    for place in range(3):
+        alone = network.fill(image[place : place + 1], hole[place : place + 1], [0]).image
+        assert torch.equal(alone, together[place : place + 1])
+
+
+def test_what_is_packed_stays_so():
+    network = pack(network_of(PAPER), "bf16")
+    image, hole = scene(PAPER)
+    before = network(image, hole).image
+    assert torch.equal(network.to("cpu").float().eval()(image, hole).image, before)
+    with pytest.raises(ValueError, match="packed already"):
+        pack(network)
+
+
+def test_without_onednn_the_plain_convolutions_stay(monkeypatch):
+    network = network_of(SMALL)
+    image, hole = scene(SMALL)
+    expected = network(image, hole).image
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    ours = pack(network)
+    assert not any(isinstance(part, PackedConv) for part in ours.modules())
+    torch.testing.assert_close(ours(image, hole).image, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_doubled_picture_is_convolved_at_its_own_size():
+    conv = nn.Conv2d(3, 5, 3, padding=1).requires_grad_(False)
+    features = torch.randn(2, 3, 7, 6)
+    expected = conv(F.interpolate(features, scale_factor=2.0, mode="nearest"))
+    torch.testing.assert_close(packed._resize_folded(conv)(features), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_statistics_of_a_channel_far_from_zero_stay_exact():
+    norm = ChannelNorm("instance", 32)
+    nn.init.normal_(norm.weight)
+    features = (torch.randn(2, 32, 16, 16) * 0.1 + 5).contiguous(memory_format=torch.channels_last)
+    exact = F.instance_norm(features.double()) * norm.weight.double().view(-1, 1, 1)
+    torch.testing.assert_close(PackedNorm(norm)(features).double(), exact, atol=3e-4, rtol=1e-3)
+
+
+def test_channels_that_are_never_known_stay_nought():
+    config = replace(OFFICIAL, fill_depth=3)
+    plain = network_of(config)
+    for stream in plain.filling.streams:
+        stream.mask_sums[0, 2] = 0
+    image, hole = scene(config)
+    ours = pack(copy.deepcopy(plain))
+    assert ours.filling.streams[0].known[1] is not None
+    torch.testing.assert_close(ours(image, hole).image, plain(image, hole).image, atol=1e-4, rtol=1e-4)
