@@ -36,7 +36,8 @@ def model(photos, tmp_path_factory):
 def test_joined_weights_know_their_sampling(model):
     weights = load_weights(model / "model.safetensors")
     assert weights.name == "mine"
-    assert weights.config["sampling"] == {"temperature": 0.9, "top_k": 0, "top_p": 1.0, "keep_margin": 2}
+    given = {"temperature": 0.9, "top_k": 0, "top_p": 1.0, "keep_margin": 2}
+    assert given.items() <= weights.config["sampling"].items()
 
 
 def test_the_joined_model_fills_in_several_ways(model, tmp_path, capsys):

@@ -25,6 +25,8 @@ RESULTS = ROOT / "docs" / "results"
 SLICE = Path(__file__).with_name("slice")
 CLOSE = {"psnr": 0.02, "psnr-grey": 0.02, "lpips": 0.002}
 """How far another machine's rounding may move a score; others: 0.5 % of theirs, or 0.002."""
+SLACK = {"medfe-small": 4.0}
+"""How many times as far where rounding may decide which piece of the photograph is copied."""
 
 
 def read(name: str) -> list[dict[str, str]]:
@@ -112,4 +114,5 @@ def test_slice_of_the_published_results_still_holds(rows, model):
         answer = composite(case.image, painter.fill(case.damaged, case.hole).image, case.hole)
         for name, value in scorer([answer], case, names).items():
             theirs = float(row[name])
-            assert value == pytest.approx(theirs, abs=CLOSE.get(name, max(0.002, 0.005 * abs(theirs)))), name
+            close = CLOSE.get(name, max(0.002, 0.005 * abs(theirs))) * SLACK.get(model, 1.0)
+            assert value == pytest.approx(theirs, abs=close), name

@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
         from twofold.export.job import export_model
     except ImportError as error:
         raise MissingExtraError(
-            f"export needs PyTorch and onnx, which cannot be imported ({error}); pip install 'twofold[export]'"
+            f"export needs PyTorch, onnx and onnxscript ({error}); pip install 'twofold[export]'"
         ) from error
     done = export_model(options.model, options.out, name=options.name)
     for what, difference in done.differences.items():

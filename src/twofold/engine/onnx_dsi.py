@@ -66,8 +66,8 @@ class OnnxDsi:
             )
         if options.precision != "float32":
             raise InputError(
-                f"precision is {options.precision}, but exported networks sample in float32; leave it out, or "
-                "use the weights themselves"
+                f"precision is {options.precision}, but exported networks sample in float32; leave it out, "
+                "or use the weights themselves"
             )
         self._options = options
 
