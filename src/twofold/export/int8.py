@@ -112,6 +112,8 @@ def _quantized(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelPro
         for node in model.graph.node
         if node.op_type == "Conv" and not any(part in node.input[1] for part in FLOAT)
     ]
+    taken = onnx.ModelProto()
+    taken.CopyFrom(model)  # onnxruntime moves weights out of what it is given
     logger = logging.getLogger()
     before = logger.level
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +121,7 @@ def _quantized(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelPro
         try:
             logger.setLevel(logging.ERROR)
             library.quantize_static(
-                model,
+                taken,
                 str(path),
                 Reader(),
                 quant_format=library.QuantFormat.QDQ,
