@@ -114,7 +114,7 @@ def test_durations_are_read_easily(seconds: float, shown: str) -> None:
 
 def test_ctrl_c_leaves_a_job_that_can_go_on(root: Path) -> None:
     folders(root, [f"{number}.png" for number in range(5)])
-    model = tool(root / "tool.py", "time.sleep(0.1)")
+    model = tool(root / "tool.py", "time.sleep(0.6)")
     arguments = ["images", "masks", "out", "--model", model, "--workers", "1"]
     process = subprocess.Popen([sys.executable, "-c", CLI, *arguments], stderr=subprocess.PIPE, text=True)
     while len(list((root / "out").glob("*.png"))) < 1:

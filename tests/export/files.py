@@ -46,7 +46,8 @@ def _medfe(folder: Path) -> None:
         prefill="diffusion",
         residual_output=True,
         detail_channels=4,
-        refined_stages=2,
+        refined_stages=1,
+        fill_kernels=(3,),
         native_size=128,
     )
     torch.manual_seed(1)
@@ -131,3 +132,19 @@ def with_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     more.CopyFrom(model)
     more.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     return more
+
+
+def with_floats(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model whose weights are stored as float32, as they were before ``halve_weights``."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    wide = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "Cast"}
+    halves = {weight.name for weight in model.graph.initializer if weight.name.endswith("/half")}
+    del whole.graph.initializer[:], whole.graph.node[:]
+    for weight in model.graph.initializer:
+        if weight.name in halves:
+            values = onnx.numpy_helper.to_array(weight).astype(np.float32)
+            weight = onnx.numpy_helper.from_array(values, wide[weight.name])
+        whole.graph.initializer.append(weight)
+    whole.graph.node.extend(node for node in model.graph.node if not halves.intersection(node.input))
+    return whole

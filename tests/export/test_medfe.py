@@ -10,9 +10,8 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import numpy_helper
 
-from export.files import exported_medfe, exported_official, tampered, with_output
+from export.files import exported_medfe, exported_official, tampered, with_floats, with_output
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.devices import exact_arithmetic
 from twofold.errors import CheckpointError
@@ -111,23 +110,7 @@ def test_weights_are_stored_in_half_the_space_and_no_bit_of_an_answer_changes(me
     halves = [weight for weight in model.graph.initializer if weight.data_type == onnx.TensorProto.FLOAT16]
     large = [weight for weight in model.graph.initializer if np.prod(weight.dims) >= 64]
     assert len(halves) > 0.8 * len(large)
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
-    widened = {
-        node.input[0]: node.output[0]
-        for node in model.graph.node
-        if node.input and node.input[0].endswith("/half")
-    }
-    del whole.graph.initializer[:], whole.graph.node[:]
-    for weight in model.graph.initializer:
-        values = numpy_helper.to_array(weight)
-        name = widened.get(weight.name)
-        whole.graph.initializer.append(
-            weight if name is None else numpy_helper.from_array(values.astype(np.float32), name)
-        )
-    whole.graph.node.extend(
-        node for node in model.graph.node if not (node.input and node.input[0] in widened)
-    )
+    whole = with_floats(model)
     image, hole = trial(1, 128, 64, seed=3)
     given_arrays = {"image": image, "hole": hole.astype(np.uint8)}
     np.testing.assert_array_equal(

@@ -123,7 +123,7 @@ def test_large_layers_are_laid_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -
     image, over, weight = noise(), noise(seed=1), noise(channels=0, seed=2)
     expected = made(image, layer(over, mask=weight))
     for pixels in (1, 16, 48, 50):
-        monkeypatch.setattr("twofold.serve.compose._STRIP", pixels)
+        monkeypatch.setitem(compose.__globals__, "_STRIP", pixels)
         np.testing.assert_array_equal(made(image, layer(over, mask=weight)), expected)
 
 

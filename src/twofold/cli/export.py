@@ -23,6 +23,9 @@ class ExportOptions:
     """What to write: of MEDFE a file, NAME.onnx; of DSI a folder of several."""
     format: Literal["onnx"] = "onnx"
     """Kind of file."""
+    int8: Annotated[Path | None, tyro.conf.arg(metavar="PHOTOS")] = None
+    """Of MEDFE: a folder of at least 40 photographs. Writes 8-bit integers: half the size, more than twice as
+    fast, and hardly another picture; ranges are set by the photographs."""
     name: str | None = None
     """What reports call the exported model; its own name if not given."""
 
@@ -38,8 +41,10 @@ def main(argv: Sequence[str]) -> int:
         raise MissingExtraError(
             f"export needs PyTorch, onnx and onnxscript ({error}); pip install 'twofold[export]'"
         ) from error
-    done = export_model(options.model, options.out, name=options.name)
+    done = export_model(options.model, options.out, name=options.name, int8=options.int8)
     for what, difference in done.differences.items():
         print(f"{what}: differs from PyTorch by at most {difference:.1e}")
+    if done.int8_psnr is not None:
+        print(f"8-bit integers: {done.int8_psnr:.1f} dB from the answers in float")
     print(f"{done.path} ({done.size / 1e6:.1f} MB)")
     return 0

@@ -7,7 +7,9 @@ outliers. Not an exact export: answers move by about as much as JPEG moves a pho
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -35,7 +37,9 @@ _PERCENTILE = 99.999
 Picture = dict[str, npt.NDArray[np.uint8]]
 
 
-def quantize_medfe(model: onnx.ModelProto, folder: Path, side: int, name: str) -> tuple[onnx.ModelProto, float]:
+def quantize_medfe(
+    model: onnx.ModelProto, folder: Path, side: int, name: str
+) -> tuple[onnx.ModelProto, float]:
     """Quantise the convolutions of a graph of ``medfe_graph``.
 
     Args:
@@ -98,7 +102,7 @@ def _quantized(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelPro
             f"int8 needs onnxruntime, which cannot be imported ({error}); pip install 'twofold[export]'"
         ) from error
 
-    class Reader(library.CalibrationDataReader):  # type: ignore[misc,name-defined]  # of a library without types
+    class Reader(library.CalibrationDataReader):  # type: ignore[misc]  # of a library without types
         """Hands the pictures to onnxruntime, one after the other."""
 
         def __init__(self) -> None:
@@ -120,19 +124,20 @@ def _quantized(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelPro
         path = Path(folder, "small.onnx")
         try:
             logger.setLevel(logging.ERROR)
-            library.quantize_static(
-                taken,
-                str(path),
-                Reader(),
-                quant_format=library.QuantFormat.QDQ,
-                activation_type=library.QuantType.QUInt8,
-                weight_type=library.QuantType.QInt8,
-                per_channel=True,
-                nodes_to_quantize=convolutions,
-                op_types_to_quantize=["Conv"],
-                calibrate_method=library.CalibrationMethod.Percentile,
-                extra_options={"CalibPercentile": _PERCENTILE, "CalibMaxIntermediateOutputs": 4},
-            )
+            with contextlib.redirect_stdout(io.StringIO()):
+                library.quantize_static(
+                    taken,
+                    str(path),
+                    Reader(),
+                    quant_format=library.QuantFormat.QDQ,
+                    activation_type=library.QuantType.QUInt8,
+                    weight_type=library.QuantType.QInt8,
+                    per_channel=True,
+                    nodes_to_quantize=convolutions,
+                    op_types_to_quantize=["Conv"],
+                    calibrate_method=library.CalibrationMethod.Percentile,
+                    extra_options={"CalibPercentile": _PERCENTILE, "CalibMaxIntermediateOutputs": 4},
+                )
         finally:
             logger.setLevel(before)
         return onnx.load(path)

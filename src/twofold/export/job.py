@@ -19,6 +19,7 @@ from twofold.errors import CheckpointError, InputError
 from twofold.export.compact import halve_weights
 from twofold.export.document import describe, licence_of, stamp
 from twofold.export.dsi import UNROUNDED, Parts, dsi_graphs
+from twofold.export.int8 import quantize_medfe
 from twofold.export.medfe import VIEWS, medfe_graph
 from twofold.export.parity import Differences, check_dsi, check_medfe
 from twofold.medfe.model import Medfe
@@ -32,15 +33,19 @@ class Export:
     Attributes:
         path: the file, or the folder.
         size: bytes of the ONNX files.
-        differences: the largest ones from PyTorch, by what was compared.
+        differences: the largest ones of the float graph from PyTorch, by what was compared.
+        int8_psnr: of answers in 8-bit integers against those in float, in dB; None: it is in float.
     """
 
     path: Path
     size: int
     differences: Differences
+    int8_psnr: float | None = None
 
 
-def export_model(model: str | os.PathLike[str], out: Path, *, name: str | None = None) -> Export:
+def export_model(
+    model: str | os.PathLike[str], out: Path, *, name: str | None = None, int8: Path | None = None
+) -> Export:
     """Write a network as ONNX, with all that comes before and after it; checked first, whole or not at all.
 
     MEDFE becomes one file, ``OUT.onnx``; DSI a folder of four and a manifest.
@@ -49,20 +54,24 @@ def export_model(model: str | os.PathLike[str], out: Path, *, name: str | None =
         model: a bundled model, a folder that holds ``model.safetensors``, or such a file.
         out: what to write; an earlier export is replaced.
         name: what reports call the export; None: the model's own name.
+        int8: a folder of photographs; MEDFE is then written in 8-bit integers, see ``quantize_medfe``.
 
     Raises:
         CheckpointError: if there is no such model, it cannot be exported, or the export does not answer
             as PyTorch does; nothing is written then.
-        InputError: if ``out`` cannot be written.
+        InputError: if ``out`` cannot be written, or there is no int8 of this model.
         MissingExtraError: if a library is not installed.
     """
     file = find_weights(model)
     weights = load_weights(file)
-    weights = weights if name is None else replace(weights, name=name)
+    if int8 is not None and weights.family != "medfe":
+        raise InputError(f"{weights.name} has no form in 8-bit integers, only MEDFE has; leave int8 out")
+    usual = weights.name if int8 is None else f"{weights.name}-int8"
+    weights = replace(weights, name=usual if name is None else name)
     _check_place(out, weights)
     network = build_network(weights).requires_grad_(False)
     if isinstance(network, Medfe):
-        return _export_medfe(network, weights, file, out)
+        return _export_medfe(network, weights, file, out, int8)
     if isinstance(network, Dsi):
         return _export_dsi(network, weights, file, out)
     raise CheckpointError(f"{weights.name} is of the family {weights.family!r}, which cannot be exported yet")
@@ -80,17 +89,20 @@ def _check_place(out: Path, weights: Weights) -> None:
         raise InputError(f"folder {out} holds other things; choose another place")
 
 
-def _export_medfe(network: Medfe, weights: Weights, file: Path, out: Path) -> Export:
+def _export_medfe(network: Medfe, weights: Weights, file: Path, out: Path, int8: Path | None) -> Export:
     model = medfe_graph(network)
-    halve_weights(model)
     differences = check_medfe(model, network, weights.name)
     _drop_output(model, UNROUNDED)
     document = describe(file, weights, network, _parameters(weights), differences)
+    if int8 is not None:
+        model, psnr = quantize_medfe(model, int8, network.native_size, weights.name)
+        document["int8"] = {"psnr_to_float": round(psnr, 1)}
+    halve_weights(model)
     document["views"] = [output.name for output in model.graph.output if output.name in VIEWS]
     stamp(model, document, licence_of(file, weights)[1])
     _write(model, out)
     assert read_exported(out) is not None
-    return Export(out, out.stat().st_size, differences)
+    return Export(out, out.stat().st_size, differences, document.get("int8", {}).get("psnr_to_float"))
 
 
 def _export_dsi(network: Dsi, weights: Weights, file: Path, out: Path) -> Export:

@@ -62,7 +62,7 @@ class Settings:
     """Bytes that one fill by a network may take beside the picture; None: no limit."""
     deadline: float = 600.0
     """Seconds from a request's arrival to its last answer; what takes longer is given up."""
-    body_seconds: float = 60.0
+    body_seconds: float = 300.0
     """Seconds in which the whole of a request must have come."""
     head_seconds: float = 10.0
     """Seconds in which the head of a request must have come."""
