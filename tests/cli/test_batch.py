@@ -116,7 +116,13 @@ def test_ctrl_c_leaves_a_job_that_can_go_on(root: Path) -> None:
     folders(root, [f"{number}.png" for number in range(5)])
     model = tool(root / "tool.py", "time.sleep(0.6)")
     arguments = ["images", "masks", "out", "--model", model, "--workers", "1"]
-    process = subprocess.Popen([sys.executable, "-c", CLI, *arguments], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLI, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where the tests run in the background, a shell may have told them to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while len(list((root / "out").glob("*.png"))) < 1:
         assert process.poll() is None
         time.sleep(0.01)
