@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from dsi.lively import codebook, generator, random
-from twofold.dsi import folded
-from twofold.dsi.folded import FoldedLinear, draft_pays, folded_pixelcnn, folded_pixelcnns
+from twofold.dsi import folded, folded_linear
+from twofold.dsi.folded import draft_pays, folded_pixelcnn, folded_pixelcnns
+from twofold.dsi.folded_linear import FoldedLinear
 
 
 @pytest.mark.parametrize("packing", [True, False])
@@ -17,8 +18,8 @@ from twofold.dsi.folded import FoldedLinear, draft_pays, folded_pixelcnn, folded
 @pytest.mark.parametrize("outs", [3, 40])
 def test_a_product_is_the_plain_one(monkeypatch, packing, biased, outs):
     if not packing:
-        monkeypatch.setattr(folded, "_packed", lambda weight: None)
-    monkeypatch.setattr(folded, "SMALL_PRODUCT", 1000)  # 40 outputs of 13 inputs: both ways are taken
+        monkeypatch.setattr(folded_linear, "packed", lambda weight: None)
+    monkeypatch.setattr(folded_linear, "SMALL_PRODUCT", 1000)  # 40 outputs of 13 inputs: both ways are taken
     weight, bias = random(outs, 13), random(outs, seed=1) if biased else None
     linear = FoldedLinear(weight, bias)
     for rows in (1, 2, 30):
@@ -73,7 +74,7 @@ def test_networks_made_in_inference_mode_are_folded():
 @pytest.mark.parametrize("packing", [True, False])
 def test_rounded_weights_give_nearly_the_plain_product(monkeypatch, packing):
     if not packing:
-        monkeypatch.setattr(folded, "_packed", lambda weight: None)
+        monkeypatch.setattr(folded_linear, "packed", lambda weight: None)
     weight, bias, features = random(40, 13), random(40, seed=1), random(5, 13, seed=2)
     rounded = FoldedLinear(weight, bias, dtype=torch.bfloat16)(features.bfloat16())
     assert rounded.dtype == torch.bfloat16
@@ -92,7 +93,7 @@ def test_both_precisions_are_kept_side_by_side():
 
 def test_drafts_need_instructions_that_this_pytorch_knows_of(monkeypatch):
     cpu = torch.device("cpu")
-    monkeypatch.setattr(folded, "_packed", lambda weight: weight)
+    monkeypatch.setattr(folded, "packed", lambda weight: weight)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
     assert draft_pays(cpu, 1)
@@ -103,5 +104,5 @@ def test_drafts_need_instructions_that_this_pytorch_knows_of(monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert not draft_pays(cpu, 8)
     monkeypatch.undo()
-    monkeypatch.setattr(folded, "_packed", lambda weight: None)
+    monkeypatch.setattr(folded, "packed", lambda weight: None)
     assert not draft_pays(cpu, 8)

@@ -38,13 +38,17 @@ def whole_logits(network: torch.nn.Module, vectors: Tensor, features: Tensor, co
 @pytest.mark.parametrize("config", [TINY, NARROW])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 1), (1, 4), (4, 5)])
 @pytest.mark.parametrize("span", [1, 2, 5])
+@pytest.mark.parametrize("tiled", [False, True])
 @torch.inference_mode()
-def test_logits_are_those_of_the_whole_network(config, height, width, span):
+def test_logits_are_those_of_the_whole_network(config, height, width, span, tiled):
+    width += tiled and width % 2  # tiles are of two columns
     network, vectors = generator(config).pixelcnn, codebook().vectors
     features = condition(height, width, config=config)
     codes = torch.randint(CODES, (3, height, width), generator=torch.Generator().manual_seed(1))
     expected = whole_logits(network, vectors, features, codes)
-    ours = IncrementalPixelCnn(FoldedPixelCnn(network, vectors), features, 3)
+    weights = FoldedPixelCnn(network, vectors)
+    tiles = weights.tiled(network) if tiled else None
+    ours = IncrementalPixelCnn(weights, features, 3, tiles=tiles)
     everyone = torch.arange(3)
     for row in range(height):
         ours.begin_row(row, codes[:, row - 1] if row else None)

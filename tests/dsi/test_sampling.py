@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dsi.lively import CODE_SIZE, CODES, codebook, condition, enliven, generator, random
-from twofold.dsi import choice, sampling, windows
+from twofold.dsi import choice, sampling, upper_rows, windows
 from twofold.dsi.choice import Choice
 from twofold.dsi.config import StructureConfig
 from twofold.dsi.incremental import IncrementalPixelCnn
@@ -62,6 +62,7 @@ def test_incremental_is_naive_token_for_token(data):
     window = data.draw(st.sampled_from([None, 1, 2, 4]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "draft_pays", drafting(data.draw(st.booleans())))
+        patch.setattr(upper_rows, "TILED_ROWS", data.draw(st.sampled_from([1, upper_rows.TILED_ROWS])))
         ours = sample_structure(made, BOOK, features, seeds, options, window=window, **places)
     naive = sample_structure_naive(made, BOOK, features, seeds, options, **places)
     assert torch.equal(ours.codes, naive.codes)

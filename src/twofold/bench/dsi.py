@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from twofold.dsi.choice import choose
 from twofold.dsi.config import DsiConfig, StructureConfig, paper
-from twofold.dsi.folded import FoldedLinear
+from twofold.dsi.folded_linear import FoldedLinear
 from twofold.dsi.noise import gumbel_row
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.quantize import Codebook

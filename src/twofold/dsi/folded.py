@@ -12,71 +12,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from twofold.dsi.causal_attention import CausalAttention
+from twofold.dsi.folded_linear import FoldedLinear, packed
 from twofold.dsi.gated_resnet import GatedResnet, OutResnet
+from twofold.dsi.minimal_conv import MinimalConv
 from twofold.dsi.structure import PixelCnn
 from twofold.dsi.weight_norm import WeightNormConv2d, WeightNormLinear
-
-SMALL_PRODUCT = 2**18
-"""Products of fewer multiplications are faster by ``torch.addmm``: calling oneDNN has its price."""
-
-
-class FoldedLinear:
-    """A matrix product with fixed weights, packed for it where PyTorch can.
-
-    On CPUs with oneDNN, packed weights make products of a few rows about twice as fast as
-    ``torch.addmm``; elsewhere, and for very small products, that is what runs.
-
-    Args:
-        weight: plain weights.
-        bias: None adds none.
-        dtype: of the product's factors and of what comes out; None: the weights'.
-    """
-
-    def __init__(
-        self,
-        weight: Float[Tensor, "o i"],
-        bias: Float[Tensor, " o"] | None = None,
-        *,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        weight = weight.to(dtype or weight.dtype)
-        self.packed = _packed(weight)
-        self.small_rows = SMALL_PRODUCT // weight.numel() if weight.dtype == torch.float32 else 0
-        needed = self.packed is None or self.small_rows > 0
-        self.weight = weight.T.contiguous() if needed else weight.new_empty(0)
-        self.bias = None if bias is None else bias.to(weight.dtype).contiguous()
-
-    def __call__(
-        self, rows: Float[Tensor, "n i"], plus: Float[Tensor, "n o"] | None = None
-    ) -> Float[Tensor, "n o"]:
-        """``rows @ weight.T + bias + plus``."""
-        if self.packed is not None and len(rows) > self.small_rows:
-            if plus is None:
-                return PACKED(rows, self.packed, self.bias, "none", [], "")
-            return PACKED.binary(rows, plus, self.packed, self.bias, "add")
-        if plus is None:
-            return rows @ self.weight if self.bias is None else torch.addmm(self.bias, rows, self.weight)
-        product = torch.addmm(plus, rows, self.weight)
-        return product if self.bias is None else product.add_(self.bias)
-
-
-PACKED = torch.ops.mkldnn._linear_pointwise
-"""oneDNN's product with packed weights, which PyTorch's own compiler uses."""
-
-
-def _packed(weight: Tensor) -> Tensor | None:
-    """Weights packed by oneDNN; None where this PyTorch or this device cannot."""
-    if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
-        return None
-    row, other = weight.new_zeros(1, weight.shape[1]), weight.new_zeros(1, weight.shape[0])
-    try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
-        # The operators are not part of PyTorch's public face: try before trusting.
-        PACKED(row, packed, None, "none", [], "")
-        PACKED.binary(row, other, packed, None, "add")
-    except (RuntimeError, AttributeError, TypeError):
-        return None
-    return cast(Tensor, packed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +66,19 @@ class FoldedLayer:
     attention: FoldedAttention | None
 
 
+@dataclass(frozen=True, eq=False)
+class TiledLayer:
+    """The upper stream's convolutions of a layer once more, for many positions at a time.
+
+    Attributes:
+        up_first: as ``FoldedLayer.up_first``.
+        up_second: as ``FoldedLayer.up_second``.
+    """
+
+    up_first: MinimalConv
+    up_second: MinimalConv
+
+
 class FoldedPixelCnn:
     """Plain weights of a ``PixelCnn``, arranged as products over rows of features.
 
@@ -149,6 +102,18 @@ class FoldedPixelCnn:
             self.layers = [_layer(up, left, dtype) for up, left in network.layers()]
             self.out_layers = [_dense(cast(OutResnet, block).mix, dtype) for block in network.out_layers]
             self.to_logits = _dense(network.to_logits, torch.float32)
+        self._tiled: list[TiledLayer] | None = None
+
+    def tiled(self, network: PixelCnn) -> list[TiledLayer]:
+        """The upper stream's weights for minimal filtering in float32; made when they are first needed.
+
+        Args:
+            network: the one that was folded.
+        """
+        if self._tiled is None:
+            with torch.no_grad():
+                self._tiled = [_tiled(up) for up, _ in network.layers()]
+        return self._tiled
 
 
 def draft_pays(device: torch.device, samples: int) -> bool:
@@ -157,7 +122,7 @@ def draft_pays(device: torch.device, samples: int) -> bool:
     It does where the CPU has instructions for products in bfloat16 and the products are large enough:
     with those of AVX-512, from two samples on. Speed hangs on it, codes do not.
     """
-    if device.type != "cpu" or _packed(torch.zeros(1, 1, dtype=torch.bfloat16)) is None:
+    if device.type != "cpu" or packed(torch.zeros(1, 1, dtype=torch.bfloat16)) is None:
         return False
     return _has("_is_amx_tile_supported") or (samples > 1 and _has("_is_avx512_bf16_supported"))
 
@@ -248,6 +213,13 @@ def _layer(up: GatedResnet, left: GatedResnet, dtype: torch.dtype) -> FoldedLaye
         left_second=folded(_taps(left.second, 1)),
         attention=None if left.attention is None else _attention(left.attention, dtype),
     )
+
+
+def _tiled(up: GatedResnet) -> TiledLayer:
+    first, second = (
+        conv.weight.detach().float().permute(0, 2, 3, 1) for conv in (up.first, up.second)
+    )  # o rows columns i
+    return TiledLayer(MinimalConv(first, up.first.b.detach().float()), MinimalConv(second))
 
 
 def _attention(attention: CausalAttention, dtype: torch.dtype) -> FoldedAttention:

@@ -12,8 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from twofold.dsi.folded import FoldedLayer, FoldedLinear, FoldedPixelCnn
+from twofold.dsi.folded import FoldedLayer, FoldedPixelCnn, TiledLayer
+from twofold.dsi.folded_linear import FoldedLinear
 from twofold.dsi.left_stream import LeftStream, pairs
+from twofold.dsi.upper_rows import UpperRows, six_taps
 
 ROWS_OF_CONDITION = 256
 """Positions whose condition is mapped at once; more would need more memory and gain nothing."""
@@ -29,15 +31,21 @@ class IncrementalPixelCnn(LeftStream):
         weights: of the network.
         condition: features of the condition network, shared by the samples.
         samples: number of samples.
+        tiles: the upper stream's weights for minimal filtering, where ``tiles_pay``.
     """
 
-    def __init__(self, weights: FoldedPixelCnn, condition: Float[Tensor, "1 c h w"], samples: int) -> None:
-        super().__init__(weights, samples, (condition.shape[2], condition.shape[3]), condition.device)
+    def __init__(
+        self,
+        weights: FoldedPixelCnn,
+        condition: Float[Tensor, "1 c h w"],
+        samples: int,
+        *,
+        tiles: list[TiledLayer] | None = None,
+    ) -> None:
+        device = condition.device
+        super().__init__(weights, samples, (condition.shape[2], condition.shape[3]), device)
         self.condition = ConditionTerms(weights, condition)
-        layers, channels = len(weights.layers), weights.channels
-        # ELUs of both convolutions' inputs in every layer, with the columns and the row that pad them.
-        shape = (2 * layers + 1, samples, 2, self.width + 2, 2 * channels)
-        self.up = self.left.new_zeros(shape)
+        self.upper = UpperRows(weights, samples, self.width, tiles=tiles, device=device)
         self.vectors = self.left.new_zeros(samples, 2, self.width + 2, weights.vectors.shape[1])
 
     def begin_row(self, row: int, codes_above: Int[Tensor, "n w"] | None) -> None:
@@ -49,14 +57,14 @@ class IncrementalPixelCnn(LeftStream):
         """
         self.open_row(row)
         up = self._codes_above(codes_above)
-        self.up[:, :, 0] = self.up[:, :, 1]
+        self.upper.open_row()
         up_terms, left_terms = self.condition.row(row)
-        self._write_up(0, up)
+        self.upper.write(0, up)
         for number, layer in enumerate(self.weights.layers):
-            self._write_up(2 * number + 1, layer.up_first(self._six_taps(2 * number)))
-            gated = layer.up_second(self._six_taps(2 * number + 1), self._repeated(up_terms[number]))
+            self.upper.write(2 * number + 1, self.upper.first(number))
+            gated = self.upper.second(number, self._repeated(up_terms[number]))
             up = up + F.glu(gated, dim=1)
-            self._write_up(2 * number + 2, up)
+            self.upper.write(2 * number + 2, up)
             self._above(number, layer, left_terms[number])
 
     def _codes_above(self, codes_above: Int[Tensor, "n w"] | None) -> Float[Tensor, "nw c"]:
@@ -65,21 +73,10 @@ class IncrementalPixelCnn(LeftStream):
             return torch.zeros_like(self.start)
         self.vectors[:, 0] = self.vectors[:, 1]
         self.vectors[:, 1, 1:-1] = F.embedding(codes_above, self.weights.vectors)
-        both = self.weights.rows_above(_six_taps(self.vectors))
+        both = self.weights.rows_above(six_taps(self.vectors))
         up, left = both.chunk(2, dim=1)
         self.start.copy_(left)
         return up
-
-    def _write_up(self, index: int, features: Float[Tensor, "nw c"]) -> None:
-        channels = features.shape[1]
-        target = self.up[index, :, 1, 1:-1]
-        features = features.view(self.samples, self.width, channels)
-        target[..., :channels].copy_(features)
-        torch.neg(features, out=target[..., channels:])
-        F.elu_(target)
-
-    def _six_taps(self, index: int) -> Float[Tensor, "nw t"]:
-        return _six_taps(self.up[index])
 
     def _repeated(self, terms: Float[Tensor, "w c"]) -> Float[Tensor, "nw c"]:
         """Terms of the condition for every sample."""
@@ -87,8 +84,7 @@ class IncrementalPixelCnn(LeftStream):
 
     def _above(self, number: int, layer: FoldedLayer, terms: Float[Tensor, "w c"]) -> None:
         """What the left stream of a layer takes from the row above and from the upper stream."""
-        size = self.left.shape[2]
-        upper = self.up[2 * number + 2, :, 1, 1:-1].reshape(-1, size)
+        upper = self.upper.own(2 * number + 2)
         first, second = (
             pairs(self.left[2 * number + k], self.samples, self.width).flatten(0, 1) for k in (0, 1)
         )
@@ -119,13 +115,3 @@ class ConditionTerms:
             self.first_row = first_row
         terms = [term[row - first_row] for term in self.terms]
         return terms[0::2], terms[1::2]
-
-
-def _six_taps(rows: Float[Tensor, "n 2 w2 c"]) -> Float[Tensor, "nw c6"]:
-    """For every position the row above and its own row, each at three columns, side by side."""
-    samples, _, padded, size = rows.shape
-    width, strides = padded - 2, rows.stride()
-    taps = rows.as_strided(
-        (samples, width, 2, 3 * size), (strides[0], size, strides[1], 1), rows.storage_offset()
-    )
-    return taps.reshape(samples * width, 6 * size)

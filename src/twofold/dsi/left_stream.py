@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from twofold.dsi.folded import FoldedAttention, FoldedPixelCnn
+from twofold.dsi.upper_rows import write_concat_elu
 
 
 class LeftStream:
@@ -155,15 +156,11 @@ class WindowInput:
         count, padded, size = local.shape
         self.shape = (count, padded - 1, size // 2)
         self.target = local[:, 1:]
-        self.plain, self.negative = self.target.chunk(2, dim=2)
         self.pairs = pairs(local, count, padded - 1)
 
     def __call__(self, features: Float[Tensor, "mw c"]) -> Float[Tensor, "mw c4"]:
         """Write ``concat_elu`` of the features."""
-        features = features.view(self.shape)
-        self.plain.copy_(features)
-        torch.neg(features, out=self.negative)
-        F.elu_(self.target)
+        write_concat_elu(features.view(self.shape), self.target)
         return self.pairs.flatten(0, 1)
 
 

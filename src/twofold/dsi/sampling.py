@@ -13,13 +13,14 @@ from torch.nn import functional as F
 
 from twofold.dsi.choice import choose, choose_exactly
 from twofold.dsi.exact import ExactLogits
-from twofold.dsi.folded import draft_pays, folded_pixelcnn, folded_pixelcnns
+from twofold.dsi.folded import FoldedPixelCnn, draft_pays, folded_pixelcnn, folded_pixelcnns
 from twofold.dsi.incremental import IncrementalPixelCnn
 from twofold.dsi.left_stream import LeftStream
 from twofold.dsi.noise import gumbel_row
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.quantize import Codebook
 from twofold.dsi.structure import PixelCnn, StructureGenerator
+from twofold.dsi.upper_rows import tiles_pay
 from twofold.dsi.windows import RowDecoder
 from twofold.errors import InputError
 
@@ -212,14 +213,23 @@ def _decoder(
         network = IncrementalPixelCnn(rounded, condition, samples)
         return RowDecoder(network, None, options, window=window or _window(samples))
     if not draft_pays(condition.device, samples):
-        network = IncrementalPixelCnn(folded_pixelcnn(task.network, task.vectors), condition, samples)
+        network = _incremental(task, folded_pixelcnn(task.network, task.vectors), condition)
         return RowDecoder(network, task.exact, options, window=window or _window(samples))
     full, rounded = folded_pixelcnns(task.network, task.vectors, torch.float32, torch.bfloat16)
-    network = IncrementalPixelCnn(full, condition, samples)
+    network = _incremental(task, full, condition)
     draft = LeftStream(rounded, samples, (network.height, network.width), condition.device)
     # A draft looks back once in a row, so wide windows cost it less.
     window = window or (network.width if samples == 1 else 16)
     return RowDecoder(network, task.exact, options, window=window, draft=draft)
+
+
+def _incremental(
+    task: _Task, weights: FoldedPixelCnn, condition: Float[Tensor, "1 c h w"]
+) -> IncrementalPixelCnn:
+    """The network in float32, in the form that is fastest for so many samples."""
+    samples, width = len(task.seeds), condition.shape[3]
+    tiles = weights.tiled(task.network) if tiles_pay(weights, samples, width) else None
+    return IncrementalPixelCnn(weights, condition, samples, tiles=tiles)
 
 
 def _window(samples: int) -> int:
