@@ -79,32 +79,32 @@ export function mirrored(position, length) {
 }
 
 /**
- * What goes into the network: RGB and hole, mirrored out to sides that are multiples of 64.
- * Returns {image, hole, width, height}.
+ * What goes into the network: RGB and hole, mirrored out on all sides to a square that it takes.
+ * Returns {image, hole, side, left, top}, the last two where the pixels themselves begin.
  */
 export function toInputs(pixels, hole, size) {
-  const up = (length) => Math.ceil(length / MULTIPLE) * MULTIPLE;
-  const [width, height] = [up(size.width), up(size.height)];
-  const image = new Uint8Array(width * height * 3);
-  const missing = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    const row = mirrored(y, size.height) * size.width;
-    for (let x = 0; x < width; x++) {
-      const from = row + mirrored(x, size.width);
-      const to = y * width + x;
+  const side = Math.max(NATIVE, Math.ceil(Math.max(size.width, size.height) / MULTIPLE) * MULTIPLE);
+  const [left, top] = [Math.floor((side - size.width) / 2), Math.floor((side - size.height) / 2)];
+  const image = new Uint8Array(side * side * 3);
+  const missing = new Uint8Array(side * side);
+  for (let y = 0; y < side; y++) {
+    const row = mirrored(y - top, size.height) * size.width;
+    for (let x = 0; x < side; x++) {
+      const from = row + mirrored(x - left, size.width);
+      const to = y * side + x;
       missing[to] = hole[from] ? 1 : 0;
       for (let channel = 0; channel < 3; channel++) image[3 * to + channel] = pixels[4 * from + channel];
     }
   }
-  return { image, hole: missing, width, height };
+  return { image, hole: missing, side, left, top };
 }
 
-/** The answer RGB of a padded width as RGBA of the size without its mirrored edges. */
-export function fromAnswer(answer, paddedWidth, size) {
+/** The answer RGB to such inputs as RGBA of the size, without what is mirrored. */
+export function fromAnswer(answer, { side, left, top }, size) {
   const pixels = new Uint8ClampedArray(size.width * size.height * 4);
   for (let y = 0; y < size.height; y++) {
     for (let x = 0; x < size.width; x++) {
-      const [from, to] = [3 * (y * paddedWidth + x), 4 * (y * size.width + x)];
+      const [from, to] = [3 * ((top + y) * side + left + x), 4 * (y * size.width + x)];
       for (let channel = 0; channel < 3; channel++) pixels[to + channel] = answer[from + channel];
       pixels[to + 3] = 255;
     }

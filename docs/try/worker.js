@@ -10,42 +10,52 @@ ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardw
 
 /** Fetch the file and tell how far it is. */
 async function download(name) {
-  const response = await fetch(new URL(name, import.meta.url));
-  if (!response.ok) throw new Error(`${name} is missing on this server (${response.status})`);
-  const total = Number(response.headers.get("Content-Length")) || 0;
+  const response = await fetch(new URL(name, import.meta.url)).catch(() => {
+    throw new Error(`${name} cannot be fetched; look whether you are online, and load the page again`);
+  });
+  if (!response.ok) throw new Error(`${name} is missing on this server (${response.status}), README.md says how to make it`);
+  // Of a file that is sent compressed, the length is that of fewer bytes than arrive.
+  const total = response.headers.get("Content-Encoding") ? null : Number(response.headers.get("Content-Length")) || null;
   const parts = [];
-  let size = 0;
+  let bytes = 0;
   for (const reader = response.body.getReader(); ; ) {
     const { done, value } = await reader.read();
     if (done) break;
     parts.push(value);
-    size += value.length;
-    postMessage({ kind: "loading", share: total ? Math.min(1, size / total) : null });
+    bytes += value.length;
+    postMessage({ kind: "loading", bytes, total });
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-const session = download(MODEL).then((bytes) => ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] }));
-session.then(
-  () => postMessage({ kind: "ready" }),
-  (error) => postMessage({ kind: "failed", message: String(error.message ?? error) }),
-);
+async function start() {
+  const bytes = await download(MODEL);
+  try {
+    return await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+  } catch (error) {
+    throw new Error(`${MODEL} cannot be used; make it again as README.md says (${String(error.message ?? error).replace(/\.$/, "")})`);
+  }
+}
+
+const session = start();
+const fail = (error) => postMessage({ kind: "failed", message: String(error.message ?? error) });
+session.then(() => postMessage({ kind: "ready" }), fail);
 
 addEventListener("message", async ({ data }) => {
   try {
     const network = await session;
-    const { image, hole, width, height } = data;
+    const { image, hole, side } = data;
     const start = performance.now();
     const { answer } = await network.run(
       {
-        image: new ort.Tensor("uint8", image, [1, height, width, 3]),
-        hole: new ort.Tensor("uint8", hole, [1, height, width]),
+        image: new ort.Tensor("uint8", image, [1, side, side, 3]),
+        hole: new ort.Tensor("uint8", hole, [1, side, side]),
       },
       ["answer"],
     );
     const pixels = new Uint8Array(answer.data);
     postMessage({ kind: "answer", answer: pixels, seconds: (performance.now() - start) / 1000 }, [pixels.buffer]);
   } catch (error) {
-    postMessage({ kind: "failed", message: String(error.message ?? error) });
+    fail(error);
   }
 });

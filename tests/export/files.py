@@ -38,6 +38,11 @@ def exported_dsi(factory: pytest.TempPathFactory) -> Path:
     return _made_once(factory, "dsi", _dsi)
 
 
+def exported_parallel(factory: pytest.TempPathFactory) -> Path:
+    """The same of a DSI that decodes in parallel."""
+    return _made_once(factory, "parallel", _parallel)
+
+
 def _medfe(folder: Path) -> None:
     config = replace(
         medfe_config.tiny(),
@@ -73,6 +78,15 @@ def _dsi(folder: Path) -> None:
     with torch.no_grad():
         network.structure.pixelcnn.to_logits.g.mul_(20)
     _save(folder, "dsi", config, network, "tiny-dsi")
+    _export(folder, "tiny")
+
+
+def _parallel(folder: Path) -> None:
+    config = dsi_config.tiny()
+    assert config.structure is not None
+    config = replace(config, structure=replace(config.structure, order="parallel"))
+    torch.manual_seed(4)
+    _save(folder, "dsi", config, build_dsi(config), "tiny-parallel")
     _export(folder, "tiny")
 
 

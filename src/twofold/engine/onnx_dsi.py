@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from twofold.dsi.options import SamplingOptions
-from twofold.engine.onnx_sampler import Graph, Mask, SamplerSizes, StepSampler
+from twofold.engine.onnx_masked import MaskedSampler
+from twofold.engine.onnx_sampler import Floats, Graph, Mask, SamplerSizes, StepSampler
 from twofold.engine.smoothing import widened
 from twofold.engine.tile_network import TileAnswers
 from twofold.errors import CheckpointError, InputError
@@ -18,11 +20,14 @@ from twofold.inpainter import Progress
 
 
 class OnnxDsi:
-    """A ``TileNetwork`` of the graphs ``condition``, ``row``, ``window`` and ``paint``.
+    """A ``TileNetwork`` of the graphs ``condition``, ``paint`` and those of a sampler.
+
+    The sampler is ``row`` and ``window``, or ``masked`` of a network that decodes in parallel.
 
     Args:
         graphs: by name.
-        document: of the export, with ``mode``, ``sampling`` and the ``sampler``'s sizes.
+        document: of the export, with ``mode``, ``sampling`` and the ``sampler``'s sizes, or the ``order``
+            ``parallel`` in their place.
 
     Raises:
         CheckpointError: if the document does not say them.
@@ -36,12 +41,11 @@ class OnnxDsi:
         self._graphs = graphs
         try:
             self._official = document["mode"] == "official"
-            self._sizes = SamplerSizes(**document["sampler"])
             known = {field.name for field in fields(SamplingOptions)}
             sampling = {key: value for key, value in document["sampling"].items() if key in known}
             self.options = SamplingOptions(**sampling)
-            self._row, self._window = graphs["row"], graphs["window"]
             self._condition, self._paint = graphs["condition"], graphs["paint"]
+            self._sampler = _samplers(graphs, document)
         except (KeyError, TypeError, AttributeError, InputError) as error:
             raise CheckpointError(
                 f"the export of {document['name']} is incomplete ({error!r}); export it again"
@@ -88,11 +92,11 @@ class OnnxDsi:
         picture = {"image": image[None], "hole": hole[None].astype(np.uint8)}
         condition, own = self._condition(["condition", "codes"], picture)
         known = self._known(hole)
-        sampler = StepSampler(self._row, self._window, self._sizes, condition)
-        rows = StepSampler.rows(known)
+        sampler = self._sampler(condition)
+        steps = sampler.steps(known, self._options)
         drawn = []
         for number, seed in enumerate(seeds):
-            told = _rows_of(progress, number * rows, len(seeds) * rows)
+            told = _steps_of(progress, number * steps, len(seeds) * steps)
             drawn.append(sampler.draw(seed, self._options, own, known, progress=told))
         names = ["answer", "structure", "score"]
         painted = [self._paint(names, {**picture, "codes": one.codes[None]}) for one in drawn]
@@ -114,6 +118,15 @@ class OnnxDsi:
         return ~widened(np.asarray(cells.any(axis=(1, 3))), margin)
 
 
-def _rows_of(progress: Progress | None, before: int, total: int) -> Any:
-    """Tells of one sample's rows among those of all."""
+def _samplers(
+    graphs: Mapping[str, Graph], document: Mapping[str, Any]
+) -> Callable[[Floats], StepSampler | MaskedSampler]:
+    """Makes the sampler of a picture from its condition."""
+    if document.get("order", "raster") == "parallel":
+        return partial(MaskedSampler, graphs["masked"])
+    return partial(StepSampler, graphs["row"], graphs["window"], SamplerSizes(**document["sampler"]))
+
+
+def _steps_of(progress: Progress | None, before: int, total: int) -> Any:
+    """Tells of one sample's steps among those of all."""
     return None if progress is None else lambda done: progress(before + done, total)

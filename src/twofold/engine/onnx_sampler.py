@@ -92,12 +92,12 @@ class StepSampler:
             options: temperature and limits.
             kept: codes [h w] of known positions; looked at only there.
             known: positions [h w] whose code is given.
-            progress: is told how many rows are done, of ``rows``.
+            progress: is told how many rows are done, of ``steps``.
         """
         codes = np.where(known, kept, 0)
         caches = _Caches(self._sizes, self._height, self._width)
         likelihood = 0.0
-        for row in range(self.rows(known)):
+        for row in range(self.steps(known, options)):
             terms = self._begin(row, codes, caches)
             if known[row].all():
                 self._pass(row, codes[row], 0, self._width, terms, caches)
@@ -120,8 +120,8 @@ class StepSampler:
         return np.stack(rows)
 
     @staticmethod
-    def rows(known: Mask) -> int:
-        """Rows up to the last one in which anything is drawn."""
+    def steps(known: Mask, options: SamplingOptions) -> int:
+        """How many steps ``draw`` tells of: the rows up to the last one in which anything is drawn."""
         drawn = np.flatnonzero(~known.all(axis=1))
         return int(drawn[-1]) + 1 if len(drawn) else 0
 

@@ -1,7 +1,8 @@
-"""DSI as four ONNX graphs: what the sampler knows, one row, one window of it, and the painting.
+"""DSI as ONNX graphs: what the sampler knows, one step of it, and the painting.
 
-Nothing in them loops: the caches go in and what is new in them comes out, and who runs them holds the loop,
-the noise and the choice (``twofold/engine/onnx_dsi.py``).
+A step is a row and a window of it, or a pass over everything where codes are drawn in parallel. Nothing in
+the graphs loops: caches go in and what is new in them comes out, and who runs them holds the loop, the noise
+and the choice (``twofold/engine/onnx_dsi.py``).
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from twofold.diffusion import diffuse
 from twofold.dsi.attention import fuse, known_cells, patch_distances, standard_scores
 from twofold.dsi.config import SIZE_MULTIPLE
 from twofold.dsi.discriminator import Discriminator
-from twofold.dsi.model import Dsi
-from twofold.dsi.structure import StructureGenerator
+from twofold.dsi.masked import MaskedStructureGenerator
+from twofold.dsi.model import AnyStructureGenerator, Dsi
 from twofold.dsi.texture import TextureGenerator
 from twofold.errors import CheckpointError
+from twofold.export.dsi_masked import masked_graph
 from twofold.export.dsi_sampler import row_graph, window_graph
 from twofold.export.tracing import trace
 
@@ -35,7 +37,7 @@ class Parts:
         network: with weights of all stages.
 
     Raises:
-        CheckpointError: if a stage is missing, or the structure generator decodes in parallel.
+        CheckpointError: if a stage is missing.
     """
 
     def __init__(self, network: Dsi) -> None:
@@ -45,13 +47,8 @@ class Parts:
             raise CheckpointError(
                 f"these weights hold no {part} generator, so they fill nothing; export weights of all stages"
             )
-        if not isinstance(structure, StructureGenerator):
-            raise CheckpointError(
-                "these weights decode in parallel, which has no exported form yet; export weights that "
-                "draw one code after the other, such as dsi-small"
-            )
         self.network = network
-        self.structure: StructureGenerator = structure
+        self.structure: AnyStructureGenerator = structure
         self.texture: TextureGenerator = texture
         self.discriminator: Discriminator = judge
 
@@ -121,9 +118,9 @@ def dsi_graphs(parts: Parts) -> Mapping[str, onnx.ModelProto]:
     """Write DSI down, at its native size.
 
     ``condition``: ``image`` and ``hole`` as in ``medfe_graph`` to ``condition`` float32 [h/8 w/8 c] and the
-    picture's own ``codes`` int64 [h/8 w/8]. ``row`` and ``window``: see ``dsi_sampler``. ``paint``:
-    ``image``, ``hole`` and ``codes`` int64 [1 h/8 w/8] to ``filled``, ``answer`` and ``structure``, uint8
-    [1 h w 3] each, ``score`` float32 [1], and ``unrounded``.
+    picture's own ``codes`` int64 [h/8 w/8]. ``row`` and ``window``: see ``dsi_sampler``; or ``masked``: see
+    ``dsi_masked``. ``paint``: ``image``, ``hole`` and ``codes`` int64 [1 h/8 w/8] to ``filled``, ``answer``
+    and ``structure``, uint8 [1 h w 3] each, ``score`` float32 [1], and ``unrounded``.
 
     Args:
         parts: on the CPU, in evaluation mode.
@@ -135,10 +132,22 @@ def dsi_graphs(parts: Parts) -> Mapping[str, onnx.ModelProto]:
     codes = torch.zeros(1, side // SIZE_MULTIPLE, side // SIZE_MULTIPLE, dtype=torch.int64)
     picture = {"image": image, "hole": hole}
     painted = ["filled", "answer", "structure", "score", UNROUNDED]
-    book = parts.network.vqvae.structure_codebook
     return {
         "condition": trace(Describe(parts).eval(), picture, ["condition", "codes"], axes={}),
-        "row": row_graph(parts.structure.pixelcnn, book.vectors),
-        "window": window_graph(parts.structure.pixelcnn, book.vectors),
+        **_sampler_graphs(parts),
         "paint": trace(Paint(parts).eval(), {**picture, "codes": codes}, painted, axes={}),
+    }
+
+
+def _sampler_graphs(parts: Parts) -> dict[str, onnx.ModelProto]:
+    structure, vectors = parts.structure, parts.network.vqvae.structure_codebook.vectors
+    if isinstance(structure, MaskedStructureGenerator):
+        config = parts.network.config
+        assert config.structure is not None  # Parts has seen it
+        side = config.native_size // SIZE_MULTIPLE
+        features = config.structure.condition_channels[-1]
+        return {"masked": masked_graph(structure.network, vectors, side, features)}
+    return {
+        "row": row_graph(structure.pixelcnn, vectors),
+        "window": window_graph(structure.pixelcnn, vectors),
     }

@@ -48,7 +48,7 @@ def export_model(
 ) -> Export:
     """Write a network as ONNX, with all that comes before and after it; checked first, whole or not at all.
 
-    MEDFE becomes one file, ``OUT.onnx``; DSI a folder of four and a manifest.
+    MEDFE becomes one file, ``OUT.onnx``; DSI a folder of several and a manifest.
 
     Args:
         model: a bundled model, a folder that holds ``model.safetensors``, or such a file.
@@ -114,7 +114,8 @@ def _export_dsi(network: Dsi, weights: Weights, file: Path, out: Path) -> Export
     differences = check_dsi(models, parts, sizes, weights.name)
     _drop_output(models["paint"], UNROUNDED)
     document = describe(file, weights, network, _parameters(weights), differences)
-    document |= {"sampling": weights.config.get("sampling", {}), "sampler": vars(sizes)}
+    document["sampling"] = weights.config.get("sampling", {})
+    document |= {"order": "parallel"} if sizes is None else {"order": "raster", "sampler": vars(sizes)}
     text = licence_of(file, weights)[1]
     out.mkdir(exist_ok=True)
     for graph, model in models.items():
@@ -129,9 +130,12 @@ def _export_dsi(network: Dsi, weights: Weights, file: Path, out: Path) -> Export
     return Export(out, sum(path.stat().st_size for path in files.values()), differences)
 
 
-def _sampler_sizes(network: Dsi) -> SamplerSizes:
+def _sampler_sizes(network: Dsi) -> SamplerSizes | None:
+    """Of the sampler's caches; None where it decodes in parallel, without any."""
     config = network.config.structure
     assert config is not None  # Parts has seen it
+    if config.order == "parallel":
+        return None
     return SamplerSizes(
         layers=config.groups * config.layers,
         channels=config.channels,

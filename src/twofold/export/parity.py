@@ -14,7 +14,9 @@ import torch
 from twofold.devices import exact_arithmetic
 from twofold.diffusion import diffuse
 from twofold.dsi.config import SIZE_MULTIPLE
-from twofold.engine.onnx_sampler import Graph, SamplerSizes, StepSampler
+from twofold.dsi.masked import MaskedStructureGenerator
+from twofold.engine.onnx_masked import MaskedSampler
+from twofold.engine.onnx_sampler import Codes, Floats, Graph, SamplerSizes, StepSampler
 from twofold.errors import CheckpointError, MissingExtraError
 from twofold.export.dsi import Parts
 from twofold.export.medfe import UNROUNDED
@@ -71,12 +73,13 @@ def check_medfe(model: onnx.ModelProto, network: Medfe, source: str) -> Differen
 
 
 def check_dsi(
-    models: Mapping[str, onnx.ModelProto], parts: Parts, sizes: SamplerSizes, source: str
+    models: Mapping[str, onnx.ModelProto], parts: Parts, sizes: SamplerSizes | None, source: str
 ) -> Differences:
     """Compare the graphs of ``dsi_graphs`` with their networks; arguments and errors as of ``check_medfe``.
 
-    The sampler is compared by its logits of a whole structure, row by row through its caches, with those
-    of the plain network.
+    The sampler is compared by its logits of a whole structure with those of the plain network: row by row
+    through its caches, or, of a network that decodes in parallel and has no ``sizes``, with codes hidden
+    here and there.
     """
     graphs = {name: open_graph(model) for name, model in models.items()}
     side = parts.network.config.native_size
@@ -87,9 +90,9 @@ def check_dsi(
         masked = image_to_tensor(image) * (1 - missing)
         condition = parts.structure.condition(masked, missing)
         own = parts.network.vqvae.encode(diffuse(masked, missing)).structure.codes[0]
-        codes = _some_codes(side // SIZE_MULTIPLE, sizes.codes)
+        codes = _some_codes(side // SIZE_MULTIPLE, parts.network.config.vqvae.codes)
         vectors = parts.network.vqvae.structure_codebook.look_up(codes)
-        logits = parts.structure.pixelcnn(vectors, condition)[0].permute(1, 2, 0)
+        logits = _logits(parts, vectors, condition)[0].permute(1, 2, 0)
         picture = parts.texture(masked, missing, vectors)
         view = parts.network.vqvae.structure_picture(vectors)
         score = parts.discriminator(torch.where(missing > 0, picture, masked), missing).mean(dim=1)
@@ -97,8 +100,8 @@ def check_dsi(
     differences = {"condition": _close(found, condition[0].permute(1, 2, 0), source, "the condition")}
     if float((found_codes == own.numpy()).mean()) < _EQUAL_CODES:
         raise _too_far(source, "the codes of a picture", f"under {_EQUAL_CODES:.0%} of them agree")
-    sampler = StepSampler(graphs["row"], graphs["window"], sizes, condition[0].permute(1, 2, 0).numpy())
-    differences["logits"] = _close(sampler.logits(codes[0].numpy()), logits, source, "the sampler's logits")
+    sampled = _sampled_logits(graphs, sizes, codes[0].numpy(), condition[0].permute(1, 2, 0).numpy())
+    differences["logits"] = _close(sampled, logits, source, "the sampler's logits")
     names = [UNROUNDED, "score", "answer", "structure", "filled"]
     painted = dict(zip(names, graphs["paint"](names, {**given, "codes": codes.numpy()}), strict=True))
     differences["picture"] = _close(painted[UNROUNDED], picture, source, "the painted picture")
@@ -162,6 +165,28 @@ def trial(count: int, height: int, width: int, *, seed: int) -> tuple[Pixels, np
 def _some_codes(side: int, codes: int) -> torch.Tensor:
     """A structure [1 h w] that holds many codes."""
     return torch.from_numpy(np.random.default_rng(0).integers(0, codes, (1, side, side)))
+
+
+def _some_hidden(height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Half of the positions [h w]."""
+    return np.random.default_rng(1).random((height, width)) < 0.5
+
+
+def _logits(parts: Parts, vectors: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    """The plain network's logits [1 k h w]."""
+    if isinstance(parts.structure, MaskedStructureGenerator):
+        hidden = torch.from_numpy(_some_hidden(*vectors.shape[-2:]))
+        return parts.structure.network(vectors, hidden[None], condition)
+    return parts.structure.pixelcnn(vectors, condition)
+
+
+def _sampled_logits(
+    graphs: Mapping[str, Graph], sizes: SamplerSizes | None, codes: Codes, condition: Floats
+) -> Floats:
+    """The same [h w k] by the exported sampler."""
+    if sizes is None:
+        return MaskedSampler(graphs["masked"], condition).logits(codes, _some_hidden(*codes.shape))
+    return StepSampler(graphs["row"], graphs["window"], sizes, condition).logits(codes)
 
 
 def _close(found: npt.NDArray[Any], wanted: torch.Tensor, source: str, what: str) -> float:
