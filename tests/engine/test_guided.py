@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.engine.guided import GUIDE, GUIDE_BLUR, PATTERN, REACH, TRUST, GuidedField, copy_patches
+from twofold.engine import guided
+from twofold.engine.contrast import contrast
+from twofold.engine.guided import (
+    CONTRAST,
+    GUIDE,
+    GUIDE_BLUR,
+    PATTERN,
+    REACH,
+    TRUST,
+    GuidedField,
+    copy_patches,
+)
 from twofold.engine.smoothing import blurred, depth, widened
 
 
@@ -38,6 +49,26 @@ def test_a_pattern_continues_through_the_hole_from_a_grey_answer() -> None:
     assert np.abs(filled - picture)[hole].mean() < 0.25 * np.abs(grey - picture)[hole].mean()
 
 
+def test_a_soft_answer_among_rough_surroundings_takes_rough_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the photograph is flat grey: it fits a flat answer better, but lies far from the hole."""
+    board = np.where(np.indices((96, 128)).sum(axis=0) % 2, 107, 147).astype(np.float32)
+    picture, hole = np.repeat(board[..., None], 3, axis=2), np.zeros((96, 128), np.bool_)
+    picture[:, :48] = 127
+    hole[36:60, 84:108] = True
+    answer = np.where(hole[..., None], np.float32(127), picture)
+
+    def share_of_rough_sources() -> float:
+        field = GuidedField(answer, hole)
+        field.look()
+        field.search()
+        columns = np.indices(hole.shape)[1] + field.moves()[..., 1]
+        return float((columns[hole] >= 48).mean())
+
+    assert share_of_rough_sources() > 0.95
+    monkeypatch.setattr(guided, "CONTRAST", 0.0)
+    assert share_of_rough_sources() < 0.7
+
+
 def test_exact_search_finds_what_comparing_all_pairs_finds() -> None:
     picture, hole = noise(24, 22), box_hole(24, 22)
     field = GuidedField(picture, hole)
@@ -46,7 +77,7 @@ def test_exact_search_finds_what_comparing_all_pairs_finds() -> None:
     moves = field.moves()
     padded = np.pad(picture, ((REACH, REACH), (REACH, REACH), (0, 0)), mode="symmetric")
     trust = np.pad(TRUST ** -depth(hole, 12), REACH, mode="symmetric")
-    guide = blurred(picture, GUIDE_BLUR) * GUIDE
+    guide = np.concatenate([blurred(picture, GUIDE_BLUR) * GUIDE, contrast(picture, hole) * CONTRAST], axis=2)
 
     def cost(place: np.ndarray, source: np.ndarray) -> float:
         total = weight = 0.0

@@ -25,7 +25,7 @@ Detail = Literal["auto", "none", "always"]
 """``none`` leaves networks' answers alone; ``auto`` carries detail where a window was scaled down and merges
 pieces of the surroundings elsewhere; ``always`` carries detail everywhere, which is no better."""
 DETAILS: tuple[Detail, ...] = ("auto", "none", "always")
-DETAIL_VERSION = 2
+DETAIL_VERSION = 3
 """Raised when ``auto`` or ``always`` gives other pictures than before: it is part of fingerprints."""
 LEAST_TILE = 64
 """Side in pixels of the smallest tiles that are worth a search: in less there is no detail to be found."""

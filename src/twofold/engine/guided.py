@@ -2,7 +2,8 @@
 
 Coarse to fine, as Wexler, Shechtman and Irani ("Space-Time Completion of Video", PAMI 2007) complete
 pictures, with the search of Barnes, Shechtman, Finkelstein and Goldman ("PatchMatch", SIGGRAPH 2009). The
-network's answer is what the coarsest size starts from, and what sources resemble by and large.
+network's answer is what the coarsest size starts from, and what sources resemble by and large; but it is
+soft, so how rough sources are is said by the photograph around the hole.
 No chance is in it: one picture, one result.
 """
 
@@ -13,6 +14,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from twofold.engine.contrast import contrast
 from twofold.engine.smoothing import Floats, Mask, blurred, depth, widened
 
 REACH = 2
@@ -31,10 +33,12 @@ VOTE = 3.0
 """The vote of a patch counts less by this factor with each pixel of depth of its middle."""
 DEEPEST = 12
 """From this depth on all pixels are alike."""
-GUIDE_BLUR = 3.0
+GUIDE_BLUR = 2.5
 """Standard deviation in pixels of the blur of the colours that guide the search."""
-GUIDE = 1.0
+GUIDE = 0.7
 """Weight of such a colour, where all of a patch has 1."""
+CONTRAST = 1.5
+"""Weight of the contrast that guides the search."""
 EXACT = 8_000_000
 """Pairs of patches that are compared one by one; of more, only what neighbours and chance propose."""
 LEAST_KNOWN = 16
@@ -46,6 +50,8 @@ PATTERN = [
     if (row + column) % 2 == 0
 ]
 """The pixels of a patch that are compared: every other one, as neighbours hardly differ."""
+GUIDES = 4
+"""Numbers that guide each patch: three colours and the contrast."""
 _BLOCK = 1 << 22
 _ROWS = 1 << 12
 _STEPS = (((0, 1), (1, 0), (0, -1), (-1, 0)), ((0, 2), (2, 0), (0, -2), (-2, 0)))
@@ -115,7 +121,8 @@ class GuidedField:
         self._is_known, self._index = np.zeros(size, np.bool_), np.full(size, -1, np.int64)
         self._is_known[self._known] = True
         self._index[self._places] = np.arange(len(self._places))
-        self._guide = blurred(network, GUIDE_BLUR) * np.float32(GUIDE)
+        colours = blurred(network, GUIDE_BLUR) * np.float32(GUIDE)
+        self._guide = np.concatenate([colours, contrast(network, hole) * np.float32(CONTRAST)], axis=2)
         deep = depth(hole, DEEPEST)
         self._votes = np.zeros(size, np.float32)
         self._votes[self._places] = VOTE ** -deep[self._near]
@@ -232,16 +239,16 @@ class GuidedField:
         self._canvas = _bordered(self.picture).reshape(-1, 3)
 
     def _patches(self) -> Floats:
-        """The patch around each pixel and the colour that guides, [h*w d]."""
+        """The patch around each pixel and what guides, [h*w d]."""
         count = self._shape[0] * self._shape[1]
         canvas = self._canvas.reshape(-1, self._row, 3)
-        patches = np.empty((count, 3 * len(PATTERN) + 3), np.float32)
+        patches = np.empty((count, 3 * len(PATTERN) + GUIDES), np.float32)
         for number, (rows, columns) in enumerate(PATTERN):
             part = canvas[REACH + rows : REACH + rows + self._shape[0], REACH + columns :][
                 :, : self._shape[1]
             ]
             patches[:, 3 * number : 3 * number + 3] = part.reshape(count, 3)
-        patches[:, -3:] = self._guide.reshape(count, 3)
+        patches[:, -GUIDES:] = self._guide.reshape(count, GUIDES)
         return patches
 
     def _cost(self, which: Indices, sources: Indices) -> Floats:
@@ -273,7 +280,7 @@ def _bordered(picture: Floats) -> Floats:
 
 
 def _patch_weights(trust: Floats) -> Floats:
-    """The weight of each value of the patch around each pixel [h w], [h w d]; 1 in all for each colour."""
+    """The weight of each value of the patch around each pixel, [h w d]; 1 in all a colour, 1 a guide."""
     height, width = trust.shape
     padded = np.pad(trust, REACH, mode="symmetric")
     weights = np.empty((height, width, len(PATTERN)), np.float32)
@@ -281,7 +288,8 @@ def _patch_weights(trust: Floats) -> Floats:
         near = math.exp(-(rows**2 + columns**2) / (2 * REACH**2))
         weights[..., number] = padded[REACH + rows :, REACH + columns :][:height, :width] * np.float32(near)
     weights /= weights.sum(axis=2, keepdims=True)
-    return np.concatenate([np.repeat(weights, 3, axis=2), np.ones((height, width, 3), np.float32)], axis=2)
+    guides = np.ones((height, width, GUIDES), np.float32)
+    return np.concatenate([np.repeat(weights, 3, axis=2), guides], axis=2)
 
 
 def _reduced(whole: Floats, hole: Mask, step: int) -> tuple[Floats, Mask]:
