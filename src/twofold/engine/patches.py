@@ -20,6 +20,9 @@ GUIDE = 1.5
 """Weight of a difference to the guiding colour, where one of a patch's 25 pixels has 1."""
 FALL = 1.3
 """Trust in a missing pixel falls by this factor with each pixel of depth in the hole, down to FALL^-12."""
+VOTE = 2.0
+"""The vote of a patch falls by this factor with each pixel of depth of its middle, down to VOTE^-12. How well
+it fits does not count: smooth pieces fit each other best, and would win."""
 COHERENCE = 0.1
 """Places next to each other copy from places next to each other unless others are better by this share."""
 EXACT = 30_000_000
@@ -59,11 +62,12 @@ class PatchField:
         self.places = np.argwhere(self.near)
         self._index = np.full(hole.shape, -1, np.int64)
         self._index[self.near] = np.arange(len(self.places))
-        trust = FALL ** -depth(hole, 12)
+        deep = depth(hole, 12)
+        trust = FALL**-deep
         weights = _windows(trust[..., None])[self.near]
         weights = np.tile(weights / weights.mean(axis=1, keepdims=True), 3)
         self._weights = np.concatenate([weights, np.ones((len(weights), 3), np.float32)], axis=1)
-        self._trust = trust[self.near]
+        self._votes = (VOTE**-deep)[self.near]
         self.sources = np.zeros_like(self.places)
         self.costs = np.zeros(len(self.places), np.float32)
 
@@ -123,8 +127,7 @@ class PatchField:
             picture: [h w 3].
             where: [h w], pixels that get a new colour; all others keep theirs.
         """
-        usual = float(np.percentile(self.costs, 75)) + 1
-        weights = self._trust * np.exp(-self.costs / (2 * usual))
+        weights = self._votes
         total, weight = np.zeros_like(picture), np.zeros(where.shape, np.float32)
         reach = SIDE // 2
         for row in range(-reach, reach + 1):
