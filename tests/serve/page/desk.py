@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,6 +82,21 @@ class Desk:
         if lift:
             mouse.up(button=button)
         self.settle()
+
+    def tap(self, selector: str, effect: str) -> None:
+        """Tap until what the tap brings about is there.
+
+        A tap returns before the browser has made a click of it, and where a busy machine holds the finger
+        down for half a second it is no tap.
+        """
+        from playwright.sync_api import TimeoutError as NotThere
+
+        for _ in range(5):
+            self.page.tap(selector)
+            with contextlib.suppress(NotThere):
+                self.page.wait_for_selector(effect, state="attached", timeout=4_000)
+                return
+        raise AssertionError(f"tapping {selector} brought no {effect}")
 
     def press(self, *keys: str) -> None:
         for key in keys:

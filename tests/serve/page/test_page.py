@@ -71,18 +71,14 @@ def test_phone_has_tools_and_answers_below_the_picture(phone: Desk) -> None:
     fingers.send("touchStart", phone.place(60, 60))
     fingers.send("touchMove", phone.place(200, 160))
     fingers.send("touchEnd")
-    # A tap returns before the browser has made a click of it: wait for what each of them does.
-    phone.page.tap("#kinds >> text=Many")
-    phone.page.wait_for_selector("input[name=kind][value=many]:checked", state="attached")
-    phone.page.tap("#fill")
+    phone.tap("#kinds >> text=Many", "input[name=kind][value=many]:checked")
+    phone.tap("#fill", "body[data-mode=answer]")
     phone.page.wait_for_selector("[data-answer='3']")
     phone.page.wait_for_selector("#progress", state="hidden")
     assert phone.page.locator("#thumbs [role=radio]").count() == 4
     assert not phone.page.is_visible("#fill")  # the sheet made room for the answers
-    phone.page.tap("#sheet-handle")
-    phone.page.wait_for_selector("#fill", state="visible")
-    phone.page.tap("#keep")
-    phone.page.wait_for_selector("body[data-mode=hole]")
+    phone.tap("#sheet-handle", "#fill >> visible=true")
+    phone.tap("#keep", "body[data-mode=hole]")
     assert phone.page.evaluate("document.documentElement.scrollWidth") == 390  # nothing sticks out
 
 
