@@ -312,7 +312,7 @@ def test_one_finger_paints_and_a_second_does_not(page: Any) -> None:
     line = wait_until(page, lambda found: not np.array_equal(found, spot))
     touch("touchEnd")
     assert not (line != picture)[150:, 200:].any()
-    page.locator("#undo").tap()
+    page.locator("#undo").click()
     wait_until(page, same_as(picture))
     assert page.is_disabled("#undo")
 
