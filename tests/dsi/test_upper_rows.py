@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from dsi.lively import codebook, generator, random
 from twofold.dsi.folded import FoldedPixelCnn
-from twofold.dsi.upper_rows import MANY, TILED_ROWS, tiles_pay, write_concat_elu
+from twofold.dsi.upper_rows import MANY, TILED_ROWS, ConcatElu, tiles_pay
 
 
 @pytest.mark.parametrize("width", [3, MANY // 8])
@@ -17,7 +17,7 @@ def test_many_and_few_get_the_elu_of_torch(width: int, dtype: torch.dtype) -> No
     features = (2 * random(2, width, 4)).to(dtype)
     features[0, 0, :3] = torch.tensor([0.0, -200.0, 1e-30])
     buffer = torch.full((2, width + 1, 8), float("nan"), dtype=dtype)
-    write_concat_elu(features, buffer[:, 1:])
+    ConcatElu(buffer[:, 1:])(features)
     expected = F.elu(torch.cat([features, -features], dim=2))
     torch.testing.assert_close(buffer[:, 1:], expected, rtol=5e-7 if dtype == torch.float32 else 0, atol=0)
     assert buffer[:, 0].isnan().all()

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from twofold.dsi.folded import FoldedAttention, FoldedPixelCnn
-from twofold.dsi.upper_rows import write_concat_elu
+from twofold.dsi.upper_rows import ConcatElu
 
 
 class LeftStream:
@@ -155,12 +155,12 @@ class WindowInput:
     def __init__(self, local: Float[Tensor, "m w1 c2"]) -> None:
         count, padded, size = local.shape
         self.shape = (count, padded - 1, size // 2)
-        self.target = local[:, 1:]
+        self.write = ConcatElu(local[:, 1:])
         self.pairs = pairs(local, count, padded - 1)
 
     def __call__(self, features: Float[Tensor, "mw c"]) -> Float[Tensor, "mw c4"]:
         """Write ``concat_elu`` of the features."""
-        write_concat_elu(features.view(self.shape), self.target)
+        self.write(features.view(self.shape))
         return self.pairs.flatten(0, 1)
 
 

@@ -46,6 +46,7 @@ class UpperRows:
         # The row above is kept only where taps are summed one by one: tiles have their own of it.
         rows = 2 if tiles is None else 1
         self.rows = torch.zeros(inputs, samples, rows, width + 2, size, dtype=weights.dtype, device=device)
+        self.written = [ConcatElu(own[:, -1, 1:-1]) for own in self.rows]
         shape = (inputs - 1, TAPS, samples, width // 2, 2, size)
         self.tiles = None if tiles is None else torch.zeros(shape, dtype=weights.dtype, device=device)
 
@@ -58,14 +59,13 @@ class UpperRows:
 
     def write(self, index: int, features: Float[Tensor, "nw c"]) -> None:
         """Give the input of a convolution in the own row."""
-        row = self.rows[index, :, -1]
-        write_concat_elu(features.view(self.samples, self.width, -1), row[:, 1:-1])
+        self.written[index](features.view(self.samples, self.width, -1))
         if self.tiles is not None and index < len(self.tiles):
-            write_tiles(row, self.tiles[index, :, :, :, 1])
+            write_tiles(self.rows[index, :, -1], self.tiles[index, :, :, :, 1])
 
     def own(self, index: int) -> Float[Tensor, "nw c2"]:
         """What was written."""
-        return self.rows[index, :, -1, 1:-1].flatten(0, 1)
+        return self.written[index].target.flatten(0, 1)
 
     def first(self, number: int) -> Float[Tensor, "nw c"]:
         """The first convolution of a layer."""
@@ -89,21 +89,32 @@ def tiles_pay(weights: FoldedPixelCnn, samples: int, width: int) -> bool:
     return weights.dtype == torch.float32 and width % 2 == 0 and samples * width >= TILED_ROWS
 
 
-def write_concat_elu(features: Float[Tensor, "n w c"], target: Float[Tensor, "n w c2"]) -> None:
-    """Write ``elu`` of the features and of their negatives, side by side.
+class ConcatElu:
+    """Writes ``elu`` of features and of their negatives, side by side, always to the same place.
 
-    Where there are many, both take the same exponential: of a number and its negative,
-    the one above 0 is its own ELU.
+    Args:
+        target: is written.
     """
-    plain, negative = target.chunk(2, dim=-1)
-    if features.numel() < MANY:
-        plain.copy_(features)
-        torch.neg(features, out=negative)
-        F.elu_(target)
-    else:
-        below = features.abs().neg_().expm1_()
-        torch.maximum(features, below, out=plain)
-        torch.maximum(features.neg(), below, out=negative)
+
+    def __init__(self, target: Float[Tensor, "n w c2"]) -> None:
+        self.target = target
+        self.plain, self.negative = target.chunk(2, dim=2)
+        self.many = self.plain.numel() >= MANY
+
+    def __call__(self, features: Float[Tensor, "n w c"]) -> None:
+        """Write those of these features.
+
+        Where there are many, both take the same exponential: of a number and its negative, the one above 0
+        is its own ELU.
+        """
+        if self.many:
+            below = features.abs().neg_().expm1_()
+            torch.maximum(features, below, out=self.plain)
+            torch.maximum(features.neg(), below, out=self.negative)
+        else:
+            self.plain.copy_(features)
+            torch.neg(features, out=self.negative)
+            F.elu_(self.target)
 
 
 def six_taps(rows: Float[Tensor, "n 2 w2 c"]) -> Float[Tensor, "nw c6"]:
