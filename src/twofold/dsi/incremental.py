@@ -61,8 +61,8 @@ class IncrementalPixelCnn(LeftStream):
         up_terms, left_terms = self.condition.row(row)
         self.upper.write(0, up)
         for number, layer in enumerate(self.weights.layers):
-            self.upper.write(2 * number + 1, self.upper.first(number))
-            gated = self.upper.second(number, self._repeated(up_terms[number]))
+            self.upper.write(2 * number + 1, self.upper.convolved(2 * number))
+            gated = self.upper.convolved(2 * number + 1, self._repeated(up_terms[number]))
             up = up + F.glu(gated, dim=1)
             self.upper.write(2 * number + 2, up)
             self._above(number, layer, left_terms[number])

@@ -40,9 +40,9 @@ class UpperRows:
         tiles: list[TiledLayer] | None,
         device: torch.device,
     ) -> None:
-        self.layers, self.tiled_layers = weights.layers, tiles
         self.samples, self.width = samples, width
-        inputs, size = 2 * len(weights.layers) + 1, 2 * weights.channels
+        self.convs = [conv for layer in tiles or weights.layers for conv in (layer.up_first, layer.up_second)]
+        inputs, size = len(self.convs) + 1, 2 * weights.channels
         # The row above is kept only where taps are summed one by one: tiles have their own of it.
         rows = 2 if tiles is None else 1
         self.rows = torch.zeros(inputs, samples, rows, width + 2, size, dtype=weights.dtype, device=device)
@@ -67,21 +67,13 @@ class UpperRows:
         """What was written."""
         return self.written[index].target.flatten(0, 1)
 
-    def first(self, number: int) -> Float[Tensor, "nw c"]:
-        """The first convolution of a layer."""
-        if self.tiles is None or self.tiled_layers is None:
-            return self.layers[number].up_first(six_taps(self.rows[2 * number]))
-        return self.tiled_layers[number].up_first(self._tiles(2 * number))
-
-    def second(self, number: int, plus: Float[Tensor, "nw c2"]) -> Float[Tensor, "nw c2"]:
-        """The second convolution of a layer, and what the condition adds."""
-        if self.tiles is None or self.tiled_layers is None:
-            return self.layers[number].up_second(six_taps(self.rows[2 * number + 1]), plus)
-        return self.tiled_layers[number].up_second(self._tiles(2 * number + 1), plus)
-
-    def _tiles(self, index: int) -> Float[Tensor, "4 m c4"]:
-        assert self.tiles is not None
-        return self.tiles[index].flatten(3).flatten(1, 2)
+    def convolved(self, index: int, plus: Float[Tensor, "nw o"] | None = None) -> Float[Tensor, "nw o"]:
+        """What a convolution makes of both rows, and ``plus``."""
+        if self.tiles is None:
+            inputs = six_taps(self.rows[index])
+        else:
+            inputs = self.tiles[index].flatten(3).flatten(1, 2)
+        return self.convs[index](inputs, plus)
 
 
 def tiles_pay(weights: FoldedPixelCnn, samples: int, width: int) -> bool:
