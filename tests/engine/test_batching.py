@@ -190,6 +190,7 @@ def test_where_crops_are_joined_a_call_waits_a_moment_for_company() -> None:
     network = Halves()
     shared = SharedNetwork(network, 8, PATIENCE, clock=clock(1))
     meet(shared, network, [1.0, 2.0])  # proves pairs
+    until(lambda: bool(shared._proven))  # which it does after all have their answers
     network.sizes.clear()
     views = [shared.view(), shared.view()]
     with ThreadPoolExecutor(2) as pool:
