@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from twofold.dsi.choice import choose
 from twofold.dsi.masked import MaskedNetwork, MaskedStructureGenerator
-from twofold.dsi.noise import gumbel_row
 from twofold.dsi.options import SamplingOptions
+from twofold.dsi.passes import choice_noise, confidence_noise, doubt, stays_hidden
 from twofold.dsi.quantize import Codebook
 from twofold.dsi.sampling import SampledStructure
 from twofold.errors import InputError
@@ -116,27 +118,22 @@ class _Sample:
             return
         vectors = self._codebook.look_up(self.codes[None])
         logits = self._network(vectors, hidden[None], self._condition)[0].movedim(0, -1)[hidden]  # n k
-        noise = self._noise(2 * step, logits.shape[-1])[hidden]
+        shape = (hidden.shape[0], hidden.shape[1])
+        noise = self._hidden_of(choice_noise(self._seed, step, shape, logits.shape[-1]))
         codes = choose(logits, noise, options).codes
         likelihood = logits.double().log_softmax(dim=-1).gather(1, codes[:, None])[:, 0]
-        left = (step + 1) / options.passes
-        doubt = options.confidence_noise * (1 - left) if options.temperature > 0 else 0.0
-        confidence = likelihood + doubt * self._noise(2 * step + 1, 1)[hidden][:, 0]
-        stay = math.floor(self.missing * math.cos(math.pi / 2 * left)) if left < 1 else 0
+        chance = self._hidden_of(confidence_noise(self._seed, step, shape))
+        confidence = likelihood + doubt(options, step) * chance
+        stay = stays_hidden(options, self.missing, step)
         fixed = confidence.argsort(stable=True)[min(stay, len(codes) - 1) :]
         rows, columns = (axis[fixed] for axis in hidden.nonzero(as_tuple=True))
         self.codes = self.codes.index_put((rows, columns), codes[fixed])
         self.hidden = hidden.index_put((rows, columns), torch.zeros_like(fixed, dtype=torch.bool))
         self.log_likelihood = self.log_likelihood + likelihood[fixed].sum()
 
-    def _noise(self, stream: int, codes: int) -> Float[Tensor, "h w k"]:
-        """Gumbel noise of this sample that no other pass has."""
-        height, width = self.hidden.shape
-        rows = [
-            torch.from_numpy(gumbel_row(self._seed, stream * height + row, width=width, codes=codes))
-            for row in range(height)
-        ]
-        return torch.stack(rows).to(self.hidden.device)
+    def _hidden_of(self, grid: npt.NDArray[np.float64]) -> Tensor:
+        """What a grid holds at the hidden positions."""
+        return torch.from_numpy(grid).to(self.hidden.device)[self.hidden]
 
 
 def hidden_share(u: Float[Tensor, " b"]) -> Float[Tensor, " b"]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from twofold.engine.budget import weight_count
+from twofold.engine.wrapped import WrappedNetwork
 from twofold.inpainter import Progress
 from twofold.network import DiverseNetwork, FilledBatch, FillingNetwork
 from twofold.tensors import Hole, Image
@@ -79,7 +79,7 @@ class Call:
         self.ready.set()
 
 
-class NetworkView:
+class NetworkView(WrappedNetwork):
     """A shared network as one job sees it; a ``FillingNetwork`` that any thread may ask."""
 
     def __init__(
@@ -95,32 +95,8 @@ class NetworkView:
             ask: has a call answered, and leaves once ``cancelled`` says so.
             cancelled: whether the job wants no answer any more.
         """
-        self._network, self._ask, self._cancelled = network, ask, cancelled
-
-    @property
-    def size_multiple(self) -> int:
-        """Height and width must be multiples of this."""
-        return self._network.size_multiple
-
-    @property
-    def native_size(self) -> int:
-        """Side in pixels of the squares that the network was made for."""
-        return self._network.native_size
-
-    @property
-    def largest_size(self) -> int:
-        """Side in pixels of the largest squares that it fills well."""
-        return self._network.largest_size
-
-    @property
-    def diverse(self) -> bool:
-        """Whether another seed gives another answer, with this job's options."""
-        return self._network.diverse
-
-    @property
-    def weight_count(self) -> int:
-        """How many weights the network has; 0 where it cannot be told."""
-        return weight_count(self._network)
+        super().__init__(network)
+        self._ask, self._cancelled = ask, cancelled
 
     def fill(
         self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: Progress | None = None

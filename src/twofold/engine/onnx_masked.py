@@ -6,14 +6,12 @@ the other, so that no sample's last bits depend on others.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-from twofold.dsi.noise import gumbel_row
 from twofold.dsi.options import SamplingOptions
+from twofold.dsi.passes import choice_noise, confidence_noise, doubt, stays_hidden
 from twofold.engine.code_choice import choose, log_probabilities
 from twofold.engine.onnx_sampler import Codes, DrawnStructure, Floats, Graph, Mask
 
@@ -63,13 +61,12 @@ class MaskedSampler:
         for step in range(options.passes):
             if hidden.any():
                 logits = self.logits(codes, hidden)[hidden].astype(np.float64)  # n k
-                chosen = choose(logits, _noise(seed, 2 * step, hidden, logits.shape[1]), options)
+                noise = choice_noise(seed, step, known.shape, logits.shape[1])[hidden]
+                chosen = choose(logits, noise, options)
                 likelihood = log_probabilities(logits)[np.arange(len(chosen)), chosen]
-                confidence = likelihood
-                if options.temperature > 0:
-                    doubt = options.confidence_noise * (1 - (step + 1) / options.passes)
-                    confidence = likelihood + doubt * _noise(seed, 2 * step + 1, hidden, 1)[:, 0]
-                stay = min(_stay_hidden(missing, step, options.passes), len(chosen) - 1)
+                chance = confidence_noise(seed, step, known.shape)[hidden]
+                confidence = likelihood + doubt(options, step) * chance
+                stay = min(stays_hidden(options, missing, step), len(chosen) - 1)
                 fixed = np.argsort(confidence, kind="stable")[stay:]
                 places = tuple(axis[fixed] for axis in np.nonzero(hidden))
                 codes[places], hidden[places] = chosen[fixed], False
@@ -77,16 +74,3 @@ class MaskedSampler:
             if progress is not None:
                 progress(step + 1)
         return DrawnStructure(codes, total)
-
-
-def _stay_hidden(missing: int, step: int, passes: int) -> int:
-    """How many of the missing codes stay hidden after a pass: the share falls as a cosine, to none."""
-    done = (step + 1) / passes
-    return math.floor(missing * math.cos(math.pi / 2 * done)) if done < 1 else 0
-
-
-def _noise(seed: int, stream: int, hidden: Mask, codes: int) -> npt.NDArray[np.float64]:
-    """Gumbel noise [n codes] of the hidden positions that no other stream of this sample has."""
-    height, width = hidden.shape
-    rows = [gumbel_row(seed, stream * height + row, width=width, codes=codes) for row in range(height)]
-    return np.stack(rows)[hidden]

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from twofold.devices import exact_arithmetic
-from twofold.engine.budget import weight_count
 from twofold.engine.tile_network import TileAnswers
+from twofold.engine.wrapped import WrappedNetwork
 from twofold.inpainter import Progress
 from twofold.network import FillingNetwork
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 
-class TorchTiles:
+class TorchTiles(WrappedNetwork):
     """A ``TileNetwork`` around a ``FillingNetwork``; its sizes and options are the network's own.
 
     Args:
@@ -27,37 +27,13 @@ class TorchTiles:
     """
 
     def __init__(self, network: FillingNetwork, device: torch.device) -> None:
-        self._network, self._device = network, device
+        super().__init__(network)
+        self._device = device
 
     @property
     def options(self) -> Any:
         """How the network samples; None for networks that take no options."""
         return getattr(self._network, "options", None)
-
-    @property
-    def size_multiple(self) -> int:
-        """Height and width of tiles are multiples of this."""
-        return self._network.size_multiple
-
-    @property
-    def native_size(self) -> int:
-        """Side in pixels of the tiles that the network was made for."""
-        return self._network.native_size
-
-    @property
-    def largest_size(self) -> int:
-        """Side in pixels of the largest tiles that it fills well."""
-        return self._network.largest_size
-
-    @property
-    def diverse(self) -> bool:
-        """Whether another seed gives another answer."""
-        return self._network.diverse
-
-    @property
-    def weight_count(self) -> int:
-        """How many weights the network has; 0 where it cannot be told."""
-        return weight_count(self._network)
 
     def fill(
         self,
