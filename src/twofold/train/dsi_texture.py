@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from twofold.checkpoints.format import as_json
+from twofold.devices import derive_seed
 from twofold.dsi import objective
 from twofold.dsi.config import PRESETS, DsiConfig, Mode
 from twofold.dsi.discriminator import Discriminator
@@ -23,6 +24,7 @@ from twofold.features.lpips import LPIPSHeads
 from twofold.features.vgg import VGG16, pretrained_vgg16
 from twofold.train.crops import crop, hole_corners
 from twofold.train.descent import descend
+from twofold.train.dsi_drawing import StructureDrawer
 from twofold.train.dsi_parts import build_with
 from twofold.train.recipe import StepContext
 from twofold.train.schedule import Schedule, learning_rate_factor
@@ -54,6 +56,9 @@ class TextureRecipeConfig:
     """Sizes; the VQ-VAE is given and stays as it is, texture generator and discriminator are trained."""
     weights: TextureLossWeights = TextureLossWeights()
     """Weights of the losses."""
+    drawn: float = 0.0
+    """Own addition: the share of pictures, in [0, 1], that are painted on a structure of which the structure
+    generator drew what is missing; the paper paints true ones alone."""
     adversarial_from: int = 0
     """Step at which the discriminator joins."""
     feature_crop: int = 0
@@ -106,11 +111,13 @@ class TextureRecipe:
         device: where to train.
         start: weights of ``Dsi``: the VQ-VAE's, which are needed, and those of this stage, if any.
         seed: of the initial weights.
+        drawer: draws structures; needed if the configuration asks for drawn ones.
         vgg: VGG-16 weights file; not touched when LPIPS is not asked for.
         feature_dtype: precision of VGG-16's weights.
 
     Raises:
         CheckpointError: if ``start`` lacks the VQ-VAE or does not fit, or VGG-16 cannot be had.
+        ValueError: if structures are to be drawn and there is no drawer.
     """
 
     averaged = "dsi"
@@ -122,10 +129,14 @@ class TextureRecipe:
         start: Mapping[str, Tensor],
         *,
         seed: int = 0,
+        drawer: StructureDrawer | None = None,
         vgg: Path | None = None,
         feature_dtype: torch.dtype = torch.float32,
     ) -> None:
+        if config.drawn and drawer is None:
+            raise ValueError(f"a share of {config.drawn} of the structures is to be drawn; give a drawer")
         self.config = config
+        self.drawer = drawer
         self.network_config = dataclasses.replace(config.network, structure=None)
         trained = ("texture", "discriminator")
         self.dsi: Dsi = build_with(self.network_config, start, seed=seed, trained=trained)
@@ -164,11 +175,13 @@ class TextureRecipe:
         rate = config.learning_rate * factor
         with torch.no_grad():
             truth: Encoding = self.dsi.vqvae.encode(image)
+            codes = self._structures(truth.structure.codes, image, hole, context)
+            vectors = self.dsi.vqvae.structure_codebook.look_up(codes)
         with context.fabric.autocast():
-            answer = self.generator(image * (1 - hole), hole, truth.structure.vectors)
+            answer = self.generator(image * (1 - hole), hole, vectors)
         answer = answer.float()
         composited = torch.where(hole > 0, answer, image)
-        terms = self._terms(answer, composited, truth, batch, context)
+        terms = self._terms(answer, composited, codes, truth.texture.codes, batch, context)
         adversarial = bool(config.weights.adversarial) and context.step >= config.adversarial_from
         if adversarial:
             # Frozen for the moment: its own gradients would be work for nothing.
@@ -191,15 +204,31 @@ class TextureRecipe:
             figures["discriminator"] = self._judge_step(image, composited.detach(), hole, rate, context)
         return figures | {"total": total.detach()}
 
+    def _structures(self, true: Tensor, image: Tensor, hole: Tensor, context: StepContext) -> Tensor:
+        """The structure codes that are painted: the true ones, or in some pictures drawn ones."""
+        if self.drawer is None or not self.config.drawn:
+            return true
+        # What is drawn must follow from the step, so that a resumed run goes on as if it had never stopped.
+        with torch.random.fork_rng(devices=[]), context.fabric.autocast():
+            torch.manual_seed(derive_seed(context.seed, context.step, context.fabric.global_rank))
+            which = (torch.rand(len(true)) < self.config.drawn).nonzero()[:, 0].to(true.device)
+            if not len(which):
+                return true
+            return true.index_copy(0, which, self.drawer.draw(true[which], image[which], hole[which]))
+
     def _terms(
         self,
         answer: Tensor,
         composited: Tensor,
-        truth: Encoding,
+        structure: Tensor,
+        texture: Tensor,
         batch: Mapping[str, Tensor],
         context: StepContext,
     ) -> dict[str, Tensor]:
-        """The generator's losses without the adversarial one, unweighted, by their name in the weights."""
+        """The generator's losses without the adversarial one, unweighted, by their name in the weights.
+
+        The picture should have the structure that was painted and the texture codes of the photograph.
+        """
         weights, image, hole = self.config.weights, batch["image"], batch["hole"]
         terms = {"picture": objective.picture_loss(answer, image, hole, hole_weight=weights.hole)}
         if weights.structure or weights.texture:
@@ -207,11 +236,9 @@ class TextureRecipe:
                 seen = self.dsi.vqvae.encode(composited)
             vqvae = self.dsi.vqvae
             terms["structure"] = objective.feature_loss(
-                vqvae.structure_codebook, seen.structure.features, truth.structure.codes
+                vqvae.structure_codebook, seen.structure.features, structure
             )
-            terms["texture"] = objective.feature_loss(
-                vqvae.texture_codebook, seen.texture.features, truth.texture.codes
-            )
+            terms["texture"] = objective.feature_loss(vqvae.texture_codebook, seen.texture.features, texture)
         if self.vgg is not None and self.lpips is not None:
             terms["lpips"] = self._lpips(composited, image, hole, context)
         return terms

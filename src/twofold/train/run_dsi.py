@@ -21,6 +21,7 @@ from twofold.dsi.judge import Judgement, judge_structure, judge_texture, judge_v
 from twofold.dsi.model import Dsi
 from twofold.errors import CheckpointError, InputError
 from twofold.features.lpips import Distance
+from twofold.train.dsi_drawing import StructureDrawer
 from twofold.train.dsi_structure import StructureRecipe, StructureRecipeConfig
 from twofold.train.dsi_texture import TextureRecipe, TextureRecipeConfig
 from twofold.train.dsi_vqvae import VqvaeRecipe, VqvaeRecipeConfig
@@ -137,6 +138,7 @@ def train_dsi_texture(run: TextureRun) -> Path:
         fabric.device,
         start.state,
         seed=run.loop.seed,
+        drawer=_drawer(start, run, fabric) if run.recipe.drawn else None,
         vgg=run.vgg,
         feature_dtype=torch.bfloat16 if run.loop.precision == "bf16" else torch.float32,
     )
@@ -160,6 +162,13 @@ def _needed(start: str | None) -> Weights:
             "this stage builds on a trained VQ-VAE; give its weights: --start RUN/model.safetensors"
         )
     return load_family(start, "dsi")
+
+
+def _drawer(start: Weights, run: TextureRun, fabric: Fabric) -> StructureDrawer:
+    """The structure generator of the starting weights, of whatever size and order it is."""
+    if not 0 <= run.recipe.drawn <= 1:
+        raise InputError(f"--recipe.drawn is {run.recipe.drawn}; give a share from 0 to 1")
+    return StructureDrawer(config_from_dict(DsiConfig, start.config), start.state, fabric.device)
 
 
 def _with_vqvae_of(start: Weights, recipe: ConfigT) -> ConfigT:
