@@ -37,6 +37,15 @@ def test_group_norm_of_few_channels_has_a_group_for_each():
     assert ChannelNorm("group", 4).groups == 4
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_channel_far_from_zero_keeps_its_digits(layout):
+    features = (random(2, 24, 32, 32) + 100).to(memory_format=layout)
+    exact = features.double()
+    variance, mean = torch.var_mean(exact, (2, 3), correction=0, keepdim=True)
+    wanted = (exact - mean) / (variance + 1e-5).sqrt()
+    assert (ChannelNorm("instance", 24, affine=False)(features) - wanted).abs().max() < 1e-4
+
+
 def test_channels_that_cannot_be_grouped_are_refused():
     with pytest.raises(ValueError, match="12 channels"):
         ChannelNorm("group", 12)
