@@ -16,7 +16,8 @@ from twofold.checkpoints.format import build_network, load_weights
 from twofold.data.codes import CodeCache
 from twofold.dsi.config import VqvaeConfig, tiny
 from twofold.errors import CheckpointError, InputError, TrainingError
-from twofold.train import dsi_structure, dsi_vqvae
+from twofold.features.vgg import VGG16
+from twofold.train import dsi_structure, dsi_texture, dsi_vqvae
 from twofold.train.checkpoint import list_checkpoints
 
 SCRIPT = Path(__file__).with_name("tiny_dsi.py")
@@ -255,3 +256,20 @@ def test_validation_judges_each_stage(photos, tmp_path, vqvae, monkeypatch):
         lines = [json.loads(line) for line in (tmp_path / stage / "log.jsonl").read_text().splitlines()]
         (line,) = [line for line in lines if line["kind"] == "validation"]
         assert names <= line.keys()
+
+
+def test_a_judge_of_features_survives_a_break(photos, tmp_path, vqvae, monkeypatch):
+    monkeypatch.setattr(dsi_texture, "pretrained_vgg16", lambda path: given)
+    torch.manual_seed(0)
+    given = VGG16()
+    recipe = dsi_texture.TEXTURE_RECIPES["tiny"]()
+    weights = dataclasses.replace(recipe.weights, feature_adversarial=0.1)
+    recipe = dataclasses.replace(recipe, weights=weights, adversarial_from=2, feature_crop=32)
+    for folder in ("whole", "broken"):
+        run("texture", photos, tmp_path / folder, start=vqvae, recipe=recipe)
+    (tmp_path / "broken" / "step-00000006.ckpt").unlink()
+    run("texture", photos, tmp_path / "broken", start=vqvae, recipe=recipe, resume=True)
+    assert_same(state(tmp_path / "whole"), state(tmp_path / "broken"))
+    seen = figures(tmp_path / "whole")
+    assert ["feature judge" in line for line in seen] == [False, False, True, True, True, True]
+    assert "feature_adversarial" in seen[-1]

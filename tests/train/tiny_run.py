@@ -40,10 +40,10 @@ def die_at(step):
     """Kill this process, without any chance to tidy up, in the middle of a step."""
     descend = medfe.MedfeRecipe._descend
 
-    def deadly(self, name, loss, context):
+    def deadly(self, name, loss, rate, context):
         if context.step == step and name == "generator":
             os.kill(os.getpid(), signal.SIGKILL)
-        descend(self, name, loss, context)
+        descend(self, name, loss, rate, context)
 
     medfe.MedfeRecipe._descend = deadly
 

@@ -22,10 +22,11 @@ from twofold.dsi.texture import TextureGenerator
 from twofold.dsi.vqvae import Encoding
 from twofold.features.lpips import LPIPSHeads
 from twofold.features.vgg import VGG16, pretrained_vgg16
-from twofold.train.crops import crop, hole_corners
 from twofold.train.descent import descend
 from twofold.train.dsi_drawing import StructureDrawer
 from twofold.train.dsi_parts import build_with
+from twofold.train.feature_judging import FeatureJudging
+from twofold.train.feature_views import feature_views
 from twofold.train.recipe import StepContext
 from twofold.train.schedule import Schedule, learning_rate_factor
 
@@ -46,6 +47,8 @@ class TextureLossWeights:
     """Textural feature loss."""
     lpips: float = 0.0
     """Own addition: LPIPS (VGG) of the composited fill."""
+    feature_adversarial: float = 0.0
+    """Own addition: hinge of a discriminator on VGG-16's features of it, within the hole."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,9 @@ class TextureRecipeConfig:
     """Own addition: the share of pictures, in [0, 1], that are painted on a structure of which the structure
     generator drew what is missing; the paper paints true ones alone."""
     adversarial_from: int = 0
-    """Step at which the discriminator joins."""
+    """Step at which the discriminators join."""
     feature_crop: int = 0
-    """Side of the crop around the hole that LPIPS looks at; 0: the whole picture."""
+    """Side of the crop around the hole that VGG-16 looks at; 0: the whole picture."""
     learning_rate: float = 1e-4
     """Peak learning rate of Adam, for both networks."""
     betas: tuple[float, float] = (0.5, 0.999)
@@ -148,14 +151,20 @@ class TextureRecipe:
         self.dsi.to(device, memory_format=layout)  # type: ignore[call-overload]  # torch's stubs lack it
         self.vgg: VGG16 | None = None
         self.lpips: LPIPSHeads | None = None
-        if config.weights.lpips:
+        if config.weights.lpips or config.weights.feature_adversarial:
             self.vgg = pretrained_vgg16(vgg).to(device, feature_dtype)
             self.vgg.to(memory_format=layout)  # type: ignore[call-overload]
+        if config.weights.lpips:
             self.lpips = LPIPSHeads("vgg").to(device)
         self.networks: dict[str, nn.Module] = {"dsi": self.dsi}
         self.optimisers: dict[str, Optimizer] = {"texture": self._adam(self.generator)}
         if config.weights.adversarial:
             self.optimisers["discriminator"] = self._adam(self.discriminator)
+        self.judging: FeatureJudging | None = None
+        if config.weights.feature_adversarial:
+            self.judging = FeatureJudging(device, betas=config.betas, seed=seed)
+            self.networks["feature_judge"] = self.judging.judge
+            self.optimisers["feature_judge"] = self.judging.optimiser
 
     def _adam(self, network: nn.Module) -> Optimizer:
         return Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
@@ -182,6 +191,8 @@ class TextureRecipe:
         answer = answer.float()
         composited = torch.where(hole > 0, answer, image)
         terms = self._terms(answer, composited, codes, truth.texture.codes, batch, context)
+        by_features, judge = self._feature_terms(composited, image, hole, rate, context)
+        terms |= by_features
         adversarial = bool(config.weights.adversarial) and context.step >= config.adversarial_from
         if adversarial:
             # Frozen for the moment: its own gradients would be work for nothing.
@@ -199,7 +210,7 @@ class TextureRecipe:
             learning_rate=rate,
             clip=config.clip,
         )
-        figures = {name: term.detach() for name, term in terms.items()}
+        figures = judge | {name: term.detach() for name, term in terms.items()}
         if adversarial:
             figures["discriminator"] = self._judge_step(image, composited.detach(), hole, rate, context)
         return figures | {"total": total.detach()}
@@ -239,27 +250,23 @@ class TextureRecipe:
                 vqvae.structure_codebook, seen.structure.features, structure
             )
             terms["texture"] = objective.feature_loss(vqvae.texture_codebook, seen.texture.features, texture)
-        if self.vgg is not None and self.lpips is not None:
-            terms["lpips"] = self._lpips(composited, image, hole, context)
         return terms
 
-    def _lpips(self, composited: Tensor, image: Tensor, hole: Tensor, context: StepContext) -> Tensor:
-        """LPIPS of the fill, on a crop around the hole if so configured."""
-        assert self.vgg is not None  # only called where it is wanted
-        assert self.lpips is not None
-        size = self.config.feature_crop
-        if 0 < size < min(image.shape[-2:]):
-            rank, count = context.fabric.global_rank, len(image)
-            first = (context.step * context.fabric.world_size + rank) * count
-            corners = hole_corners(hole, size, [context.seed + first + slot for slot in range(count)])
-            composited, image = crop(composited, corners, size), crop(image, corners, size)
-        with context.fabric.autocast():
-            ours = self.vgg(composited)
-            with torch.no_grad():
-                theirs = self.vgg(image)
-        ours = {name: value.float() for name, value in ours.items()}
-        theirs = {name: value.float() for name, value in theirs.items()}
-        return self.lpips(ours, theirs).mean()
+    def _feature_terms(
+        self, composited: Tensor, image: Tensor, hole: Tensor, rate: float, context: StepContext
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The terms on VGG-16's features, and the loss of their judge."""
+        if self.vgg is None:
+            return {}, {}
+        views = feature_views(self.vgg, composited, image, hole, context, size=self.config.feature_crop)
+        terms, figures = {}, {}
+        if self.lpips is not None:
+            terms["lpips"] = self.lpips(views.ours, views.theirs).mean()
+        if self.judging is not None and context.step >= self.config.adversarial_from:
+            terms["feature_adversarial"], figures["feature judge"] = self.judging.step(
+                views, context, learning_rate=rate
+            )
+        return terms, figures
 
     def _judge_step(
         self, image: Tensor, composited: Tensor, hole: Tensor, rate: float, context: StepContext

@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from twofold.checkpoints.format import as_json
-from twofold.errors import CheckpointError
+from twofold.errors import CheckpointError, InputError
 from twofold.features.lpips import LPIPSHeads
 from twofold.features.vgg import VGG16, pretrained_vgg16
 from twofold.medfe import objective
 from twofold.medfe.config import PRESETS, MedfeConfig, Mode
 from twofold.medfe.discriminator import LOCAL_SIZE, Discriminators, random_corner
 from twofold.medfe.model import Medfe, MedfeOutput, build_medfe
-from twofold.train.averaging import average_gradients
-from twofold.train.crops import crop, hole_corners
+from twofold.train.descent import descend
+from twofold.train.feature_judging import FeatureJudging
+from twofold.train.feature_views import feature_views
 from twofold.train.recipe import StepContext
 from twofold.train.schedule import Schedule, learning_rate_factor
 
@@ -44,6 +45,8 @@ class LossWeights:
     """Structure and texture branch against their targets; the official code's gradient counts it 3 times."""
     lpips: float = 0.0
     """Own addition: LPIPS (VGG), on the features that the perceptual term computes anyway."""
+    feature_adversarial: float = 0.0
+    """Own addition: hinge of a discriminator on these features, within the hole; needs ``composited``."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class MedfeRecipeConfig:
     discriminator_width: int = 64
     """Channels of the discriminators' first convolution."""
     adversarial_from: int = 0
-    """Step at which the discriminators join."""
+    """Step at which the discriminators join, that on features too."""
     feature_crop: int = 0
     """Side of the crop around the hole on which VGG-16 looks; 0: the whole picture."""
     composited: bool = False
@@ -137,6 +140,7 @@ class MedfeRecipe:
 
     Raises:
         CheckpointError: if VGG-16 is needed and cannot be had, or ``start`` does not fit.
+        InputError: if fills are to be judged by features that are not composited.
     """
 
     averaged = "generator"
@@ -163,7 +167,12 @@ class MedfeRecipe:
         self.discriminators.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.vgg: VGG16 | None = None
         self.lpips: LPIPSHeads | None = None
-        if weights.perceptual or weights.style or weights.lpips:
+        if weights.feature_adversarial and not config.composited:
+            raise InputError(
+                "the discriminator on features compares a photograph with its hole filled, but the recipe "
+                "does not composite; set --recipe.composited, or --recipe.weights.feature-adversarial 0"
+            )
+        if weights.perceptual or weights.style or weights.lpips or weights.feature_adversarial:
             self.vgg = pretrained_vgg16(vgg).to(device, feature_dtype)
             self.vgg.to(memory_format=layout)  # type: ignore[call-overload]
         if weights.lpips:
@@ -173,6 +182,11 @@ class MedfeRecipe:
         if weights.adversarial:
             self.networks["discriminators"] = self.discriminators
             self.optimisers["discriminators"] = self._adam(self.discriminators)
+        self.judging: FeatureJudging | None = None
+        if weights.feature_adversarial:
+            self.judging = FeatureJudging(device, betas=config.betas, seed=seed)
+            self.networks["feature_judge"] = self.judging.judge
+            self.optimisers["feature_judge"] = self.judging.optimiser
 
     def _adam(self, network: nn.Module) -> Optimizer:
         return Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
@@ -190,9 +204,7 @@ class MedfeRecipe:
         config, fabric = self.config, context.fabric
         image, hole = batch["image"], batch["hole"]
         factor = learning_rate_factor(context.step, context.steps, kind=config.schedule, warmup=config.warmup)
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * factor
+        rate = config.learning_rate * factor
         adversarial = bool(config.weights.adversarial) and context.step >= config.adversarial_from
         with fabric.autocast():
             output: MedfeOutput = self.generator(image, hole)
@@ -201,8 +213,10 @@ class MedfeRecipe:
         corner = self._local_corner(image, context)
         losses: dict[str, Tensor] = {}
         if adversarial:
-            losses["discriminator"] = self._update_discriminators(image, judged.detach(), corner, context)
-        terms = self._terms(batch, output, judged, context)
+            losses["discriminator"] = self._update_discriminators(
+                image, judged.detach(), corner, rate, context
+            )
+        terms, figures = self._terms(batch, output, judged, rate, context)
         if adversarial:
             # Detached, the discriminators' own gradients would be work for nothing.
             self.discriminators.requires_grad_(False)
@@ -211,14 +225,22 @@ class MedfeRecipe:
             terms["adversarial"] = objective.generator_loss(real, fake)
             self.discriminators.requires_grad_(True)
         total = torch.stack([getattr(config.weights, name) * term for name, term in terms.items()]).sum()
-        self._descend("generator", total, context)
-        losses |= {name: term.detach() for name, term in terms.items()}
+        self._descend("generator", total, rate, context)
+        losses |= figures | {name: term.detach() for name, term in terms.items()}
         return {**losses, "total": total.detach()}
 
     def _terms(
-        self, batch: Mapping[str, Tensor], output: MedfeOutput, judged: Tensor, context: StepContext
-    ) -> dict[str, Tensor]:
-        """The network's losses without the adversarial one, unweighted, by their name in the weights."""
+        self,
+        batch: Mapping[str, Tensor],
+        output: MedfeOutput,
+        judged: Tensor,
+        rate: float,
+        context: StepContext,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The network's losses without the paper's adversarial one, unweighted, by their name in the weights.
+
+        Besides, what else the log should tell.
+        """
         weights, image, hole = self.config.weights, batch["image"], batch["hole"]
         answer = output.image.float()
         terms = {
@@ -228,33 +250,27 @@ class MedfeRecipe:
             structure = objective.supervision_loss(output.structure, batch.get("structure", image))
             terms["supervision"] = structure + objective.supervision_loss(output.texture, image)
         if self.vgg is None:
-            return terms
-        ours, theirs = self._features(judged, image, hole, context)
+            return terms, {}
+        views = feature_views(
+            self.vgg,
+            judged,
+            image,
+            hole,
+            context,
+            size=self.config.feature_crop,
+            normalise=self.config.imagenet_statistics,
+        )
+        ours, theirs = views.ours, views.theirs
         if weights.perceptual:
             terms["perceptual"] = objective.perceptual_loss(ours, theirs)
         if weights.style:
             terms["style"] = objective.style_loss(self._style_view(ours), self._style_view(theirs))
         if self.lpips is not None:
             terms["lpips"] = self.lpips(ours, theirs).mean()
-        return terms
-
-    def _features(
-        self, judged: Tensor, image: Tensor, hole: Tensor, context: StepContext
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """VGG-16 features of the fill (with gradients) and of the photograph (without)."""
-        assert self.vgg is not None  # only called where a loss needs it
-        size = self.config.feature_crop
-        if 0 < size < min(image.shape[-2:]):
-            rank, count = context.fabric.global_rank, len(image)
-            first = (context.step * context.fabric.world_size + rank) * count
-            corners = hole_corners(hole, size, [context.seed + first + slot for slot in range(count)])
-            judged, image = crop(judged, corners, size), crop(image, corners, size)
-        normalise = self.config.imagenet_statistics
-        with context.fabric.autocast():
-            ours = self.vgg(judged, normalise=normalise)
-            with torch.no_grad():
-                theirs = self.vgg(image, normalise=normalise)
-        return {k: v.float() for k, v in ours.items()}, {k: v.float() for k, v in theirs.items()}
+        if self.judging is None or context.step < self.config.adversarial_from:
+            return terms, {}
+        terms["feature_adversarial"], judge = self.judging.step(views, context, learning_rate=rate)
+        return terms, {"feature judge": judge}
 
     def _style_view(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         if not self.config.official_style:
@@ -277,25 +293,27 @@ class MedfeRecipe:
         return [real for real, _ in halves], [fake_score for _, fake_score in halves]
 
     def _update_discriminators(
-        self, image: Tensor, fake: Tensor, corner: tuple[int, int], context: StepContext
+        self, image: Tensor, fake: Tensor, corner: tuple[int, int], rate: float, context: StepContext
     ) -> Tensor:
         with context.fabric.autocast():
             real_scores, fake_scores = self._scores(image, fake, corner)
         loss = objective.discriminator_loss(real_scores, fake_scores)
-        self._descend("discriminators", loss, context)
+        self._descend("discriminators", loss, rate, context)
         return loss.detach()
 
     def _descend(
-        self, name: Literal["generator", "discriminators"], loss: Tensor, context: StepContext
+        self, name: Literal["generator", "discriminators"], loss: Tensor, rate: float, context: StepContext
     ) -> None:
         """Backward, average over processes, clip, update."""
-        network, optimiser = self.networks[name], self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        context.fabric.backward(loss)
-        average_gradients(network.parameters(), context.fabric)
-        if self.config.clip and name == "generator":
-            torch.nn.utils.clip_grad_norm_(network.parameters(), self.config.clip)
-        optimiser.step()
+        descend(
+            self.networks[name].parameters(),
+            self.optimisers[name],
+            loss,
+            context,
+            name=name,
+            learning_rate=rate,
+            clip=self.config.clip if name == "generator" else 0.0,
+        )
 
 
 def _begin_with(network: nn.Module, start: Mapping[str, Tensor]) -> list[str]:

@@ -1,0 +1,64 @@
+"""The adversarial term of a discriminator on VGG-16's features, for any recipe that computes them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from twofold.features.judge import FeatureJudge, judge_loss, judged_loss
+from twofold.train.descent import descend
+from twofold.train.feature_views import FeatureViews
+from twofold.train.recipe import StepContext
+
+
+class FeatureJudging:
+    """A judge and its optimiser.
+
+    Args:
+        device: where to train.
+        betas: Adam's memories.
+        seed: of the initial weights.
+
+    Attributes:
+        judge: the network; a recipe lists it among its own, so that it is saved and restored.
+        optimiser: over its weights.
+    """
+
+    def __init__(self, device: torch.device, *, betas: tuple[float, float], seed: int) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.judge = FeatureJudge().to(device)
+        self.optimiser = Adam(self.judge.parameters(), betas=betas)
+
+    def step(
+        self, views: FeatureViews, context: StepContext, *, learning_rate: float
+    ) -> tuple[Tensor, Tensor]:
+        """Update the judge once, then let it judge.
+
+        Args:
+            views: features of photographs and of the same photographs with their holes filled.
+            context: of the step.
+            learning_rate: of this step.
+
+        Returns:
+            The loss of what fills, with gradients; and the judge's own, detached.
+        """
+        with context.fabric.autocast():
+            real = self.judge(views.theirs)
+            fake = self.judge({layer: maps.detach() for layer, maps in views.ours.items()})
+        own = judge_loss([score.float() for score in real], [score.float() for score in fake], views.hole)
+        descend(
+            self.judge.parameters(),
+            self.optimiser,
+            own,
+            context,
+            name="feature judge",
+            learning_rate=learning_rate,
+        )
+        # Frozen for the moment: its own gradients would be work for nothing.
+        self.judge.requires_grad_(False)
+        with context.fabric.autocast():
+            scores = self.judge(views.ours)
+        self.judge.requires_grad_(True)
+        return judged_loss([score.float() for score in scores], views.hole), own.detach()
