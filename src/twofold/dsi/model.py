@@ -15,7 +15,7 @@ from twofold.dsi.discriminator import Discriminator
 from twofold.dsi.masked import MaskedStructureGenerator
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.parallel import decode_parallel
-from twofold.dsi.sampling import sample_structure
+from twofold.dsi.sampling import SampledStructure, sample_structure
 from twofold.dsi.structure import StructureGenerator
 from twofold.dsi.texture import TextureGenerator
 from twofold.dsi.vqvae import Vqvae
@@ -113,22 +113,41 @@ class Dsi(nn.Module):
         ]
         return _joined(parts)
 
-    def _fill_one(
-        self, image: Image, hole: Hole, seeds: Sequence[int], progress: RowProgress | None
-    ) -> FilledBatch:
-        structure, texture, discriminator = self._whole()
+    def sample(
+        self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: RowProgress | None = None
+    ) -> SampledStructure:
+        """Sample a structure for each seed, without painting it [DSI Sec. 3.2].
+
+        Args:
+            image: [1 3 h w] in [-1, 1]; what it holds inside the hole has no influence.
+            hole: [1 1 h w], 1 = missing, 0 = known.
+            seeds: as in ``fill``.
+            progress: as in ``fill``.
+
+        Raises:
+            CheckpointError: if the weights lack the structure generator.
+        """
+        structure = self.structure
+        if structure is None:
+            raise _lacking("structure")
         masked = image * (1 - hole)
         condition = structure.condition(masked, hole)
         kept, known = self._kept(masked, hole)
         book = self.vqvae.structure_codebook
         if isinstance(structure, MaskedStructureGenerator):
-            sampled = decode_parallel(
+            return decode_parallel(
                 structure, book, condition, seeds, self.options, kept=kept, known=known, progress=progress
             )
-        else:
-            sampled = sample_structure(
-                structure, book, condition, seeds, self.options, kept=kept, known=known, progress=progress
-            )
+        return sample_structure(
+            structure, book, condition, seeds, self.options, kept=kept, known=known, progress=progress
+        )
+
+    def _fill_one(
+        self, image: Image, hole: Hole, seeds: Sequence[int], progress: RowProgress | None
+    ) -> FilledBatch:
+        texture, discriminator = self._painters()
+        sampled = self.sample(image, hole, seeds, progress=progress)
+        masked = image * (1 - hole)
         vectors = self.vqvae.structure_codebook.look_up(sampled.codes)
         # One by one: the last bits of a batched convolution may depend on the size of the batch, and
         # an answer must not depend on how many others are asked for.
@@ -146,14 +165,12 @@ class Dsi(nn.Module):
             score=torch.cat(scores),
         )
 
-    def _whole(self) -> tuple[AnyStructureGenerator, TextureGenerator, Discriminator]:
-        if self.structure is None or self.texture is None or self.discriminator is None:
-            part = "structure" if self.structure is None else "texture"
-            raise CheckpointError(
-                f"these weights hold no {part} generator, so they fill nothing; train it by `twofold train "
-                f"dsi-{part}`, and join the stages by `twofold convert dsi-stages`"
-            )
-        return self.structure, self.texture, self.discriminator
+    def _painters(self) -> tuple[TextureGenerator, Discriminator]:
+        if self.structure is None:
+            raise _lacking("structure")
+        if self.texture is None or self.discriminator is None:
+            raise _lacking("texture")
+        return self.texture, self.discriminator
 
     def _kept(
         self, masked: Image, hole: Hole
@@ -165,6 +182,13 @@ class Dsi(nn.Module):
         # Diffused, so that codes next to the hole meet no edge of grey that the photograph does not have.
         known = visible_codes(hole, margin)[0]
         return self.vqvae.encode(diffuse(masked, hole)).structure.codes[0], known
+
+
+def _lacking(part: str) -> CheckpointError:
+    return CheckpointError(
+        f"these weights hold no {part} generator, so they fill nothing; train it by `twofold train "
+        f"dsi-{part}`, and join the stages by `twofold convert dsi-stages`"
+    )
 
 
 def visible_codes(hole: Hole, margin: int) -> Bool[Tensor, "b h8 w8"]:

@@ -60,8 +60,8 @@ class TextureRecipeConfig:
     weights: TextureLossWeights = TextureLossWeights()
     """Weights of the losses."""
     drawn: float = 0.0
-    """Own addition: the share of pictures, in [0, 1], that are painted on a structure of which the structure
-    generator drew what is missing; the paper paints true ones alone."""
+    """Own addition: the share of pictures, in [0, 1], that are painted on a structure which the structure
+    generator sampled for the hole; the paper paints true ones alone."""
     adversarial_from: int = 0
     """Step at which the discriminators join."""
     feature_crop: int = 0
@@ -220,12 +220,14 @@ class TextureRecipe:
         if self.drawer is None or not self.config.drawn:
             return true
         # What is drawn must follow from the step, so that a resumed run goes on as if it had never stopped.
-        with torch.random.fork_rng(devices=[]), context.fabric.autocast():
-            torch.manual_seed(derive_seed(context.seed, context.step, context.fabric.global_rank))
-            which = (torch.rand(len(true)) < self.config.drawn).nonzero()[:, 0].to(true.device)
-            if not len(which):
-                return true
-            return true.index_copy(0, which, self.drawer.draw(true[which], image[which], hole[which]))
+        seed = derive_seed(context.seed, context.step, context.fabric.global_rank)
+        chance = torch.rand(len(true), generator=torch.Generator().manual_seed(seed))
+        which = (chance < self.config.drawn).nonzero()[:, 0]
+        if not len(which):
+            return true
+        seeds = [derive_seed(seed, number) for number in which.tolist()]
+        which = which.to(true.device)
+        return true.index_copy(0, which, self.drawer.draw(image[which], hole[which], seeds))
 
     def _terms(
         self,
