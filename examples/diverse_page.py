@@ -44,7 +44,7 @@ def main(photos: str, model: str = "dsi-small") -> None:
         f"hole, then samples 1 to {SAMPLES} of seed 0 in order, neither chosen nor sorted, each above the "
         "structure that was sampled for it. Made by `python examples/diverse_page.py PHOTOS`.",
         "",
-        "A centre box of half the side is the hardest of holes, and these weights were trained for minutes "
+        "A centre box of half the side is the hardest of holes, and these weights were trained for hours "
         "on a CPU: colours and large shapes fit and differ from sample to sample; objects are not finished, "
         "edges fray at the codes' 8 pixels, and texture is smoother than the photograph's.",
     ]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from twofold.errors import InputError
+from twofold.errors import InputError, TrainingError
 from twofold.features.vgg import VGG16
 from twofold.train import medfe
 from twofold.train.medfe import LossWeights, MedfeRecipe, tiny_recipe
@@ -85,6 +85,16 @@ def test_clipping_bounds_the_gradient():
     bounded.step(batch(), context())
     norms = torch.stack([parameter.grad.norm() for parameter in bounded.generator.parameters()])
     assert norms.norm() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_gradient_that_is_not_finite_updates_nothing():
+    ours = recipe(tiny_recipe())
+    before = {name: value.clone() for name, value in ours.generator.state_dict().items()}
+    broken = batch()
+    broken["image"][0, 0, 0, 0] = float("nan")
+    with pytest.raises(TrainingError, match="not finite at step 4"):
+        ours.step(broken, context(4))
+    assert all(torch.equal(value, before[name]) for name, value in ours.generator.state_dict().items())
 
 
 def test_the_composited_features_ignore_the_known_part(untrained_vgg):

@@ -153,7 +153,7 @@ def small(mode: Mode = "paper") -> DsiConfig:
     """
     return DsiConfig(
         mode=mode,
-        sampling=_sampling(mode, temperature=0.6),
+        sampling=_sampling(mode, temperature=0.4),
         structure=StructureConfig(
             condition_channels=(16, 32, 64, 128),
             condition_dilations=(1, 2, 4, 8, 1),
