@@ -51,4 +51,4 @@ class StructureDrawer:
         drawn = [
             self._dsi.sample(image[i : i + 1], hole[i : i + 1], [seed]).codes for i, seed in enumerate(seeds)
         ]
-        return torch.cat(drawn).clone()  # the clone is no inference tensor, so that training may use it
+        return torch.cat(drawn)

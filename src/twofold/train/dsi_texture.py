@@ -217,7 +217,7 @@ class TextureRecipe:
 
     def _structures(self, true: Tensor, image: Tensor, hole: Tensor, context: StepContext) -> Tensor:
         """The structure codes that are painted: the true ones, or in some pictures drawn ones."""
-        if self.drawer is None or not self.config.drawn:
+        if self.drawer is None:
             return true
         # What is drawn must follow from the step, so that a resumed run goes on as if it had never stopped.
         seed = derive_seed(context.seed, context.step, context.fabric.global_rank)
