@@ -95,6 +95,17 @@ def read_all(connection: socket.socket, seconds: float = PATIENCE) -> bytes:
     return bytes(received)
 
 
+def read_until(connection: socket.socket, end: bytes, seconds: float = PATIENCE) -> bytes:
+    """What the server sends until it has sent ``end``, in however many pieces that arrives."""
+    connection.settimeout(seconds)
+    received = bytearray()
+    while not received.endswith(end):
+        part = connection.recv(65536)
+        assert part, f"the server closed after {bytes(received)!r}"
+        received += part
+    return bytes(received)
+
+
 def status_of(answer: bytes) -> int:
     """The status of a raw answer; 0 if there is none."""
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from serve.live import Live, guarded, read_all, serving, status_of, wait_until
+from serve.live import Live, guarded, read_all, read_until, serving, status_of, wait_until
 from twofold.serve import connections, run
 from twofold.serve.rules import rules_of
 from twofold.serve.settings import Settings
@@ -63,7 +63,7 @@ def test_a_pause_between_two_requests_is_no_slow_head(live: Live) -> None:
     with live.connect() as connection:
         for _ in range(2):
             connection.sendall(ASK)
-            assert status_of(connection.recv(65536)) == 200
+            assert status_of(read_until(connection, b"}")) == 200
             time.sleep(0.6)
 
 
