@@ -1,11 +1,13 @@
 """Redo the ablations of MEDFE with equal budgets: train variants of one network, compare each with the whole.
 
 python examples/ablations.py PHOTOS VALIDATION OUT [--steps 200] [--variants whole no-range ...] [--page PAGE]
+    [--start WEIGHTS]
 
 Every variant sees the same photographs, crops and holes in the same order, for the same number of steps, with
-the same losses. A run that was broken off goes on when the command is given again. OUT receives a folder for
-each variant, ablations.json and ablations.md; with --page the table also replaces the one of that page. Needs
-the extra train, and the weights of VGG-16 and AlexNet.
+the same losses. With --start all begin with trained weights, each with those of the parts that it has. A run
+that was broken off goes on when the command is given again. OUT receives a folder for each variant,
+ablations.json and ablations.md; with --page the table also replaces the one of that page. Needs the extra
+train, and the weights of VGG-16 and AlexNet.
 """
 
 import argparse
@@ -18,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from twofold.checkpoints.format import load_weights, save_weights
+from twofold.checkpoints.format import save_weights
+from twofold.checkpoints.released import load_family
 from twofold.data.pairs import DataConfig, TrainingPairs
 from twofold.engine.load import load
 from twofold.evaluate.compare import Output, evaluate
@@ -35,9 +39,11 @@ from twofold.train.loop import LoopConfig
 from twofold.train.medfe import RECIPES, MedfeRecipeConfig
 from twofold.train.run import MedfeRun, train_medfe
 
-WHOLE, UNTRAINED = "whole", "untrained"
+WHOLE, UNTRAINED, START = "whole", "untrained", "start"
+BASELINES = {UNTRAINED: "the diffused surroundings alone", START: "the weights that all began with"}
 YARDSTICKS = ("psnr", "lpips", "l1-hole")
 SAVE_EVERY = 50
+STARTING = "start.safetensors"
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,12 @@ VARIANTS = {
 }
 """In the order in which they are trained; ``official`` needs crops of 192 pixels or more."""
 
+JOINED = {
+    "fuse.conv.weight": ("structure_branch", "texture_branch"),
+    "equalization.propagate.combine.conv.weight": ("spatial_propagation", "range_propagation"),
+}
+"""Layers that read two parts side by side, with the switches of these, in the order of their channels."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -83,6 +95,13 @@ class Budget:
     steps: int = 200
     batch_size: int = 4
     photographs: int = 120
+    start: str = ""
+    """Weights of the whole network that all variants begin with; none: fresh ones."""
+
+    @property
+    def mark(self) -> str:
+        """Of the table on its page."""
+        return f"ablations {self.size}{' trained' if self.start else ''}"
 
     @property
     def protocol(self) -> Protocol:
@@ -103,11 +122,13 @@ def main() -> None:
         "--minutes-per-variant", type=float, default=float("inf"), help="then stop, unfinished"
     )
     parser.add_argument("--structures", type=Path, help="cache of structure targets; OUT/structures")
-    parser.add_argument("--page", type=Path, help="a page with a block <!-- ablations SIZE -->")
+    parser.add_argument("--page", type=Path, help="a page with a block <!-- ablations SIZE [trained] -->")
     given = parser.parse_args()
     budget = Budget(**{name: getattr(given, name) for name in asdict(Budget())})
     structures = given.structures or given.out / "structures"
     for name in given.variants:
+        if budget.start:
+            write_start(name, budget, given.out)
         run = run_of(name, budget, given.photos, given.out, structures)
         run = replace(run, loop=replace(run.loop, minutes=given.minutes_per_variant))
         train_variant(run, VARIANTS[name].seed)
@@ -146,7 +167,26 @@ def run_of(name: str, budget: Budget, photos: Path, out: Path, structures: Path)
             log_every=10,
         ),
         recipe=network_of(VARIANTS[name], budget),
+        start=str(folder / STARTING) if budget.start else None,
     )
+
+
+def write_start(name: str, budget: Budget, out: Path) -> None:
+    """Write what the variant begins with: of the trained weights all that its network has a place for."""
+    config = network_of(VARIANTS[name], budget).network
+    (out / name).mkdir(parents=True, exist_ok=True)
+    state = inherited(load_family(budget.start, "medfe").state, config)
+    save_weights(out / name / STARTING, family="medfe", config=config, state=state, name=name)
+
+
+def inherited(state: Mapping[str, Tensor], config: MedfeConfig) -> dict[str, Tensor]:
+    """Tensors that a network with parts switched off has; of layers that read two parts, the half left."""
+    places = build_medfe(config).state_dict()
+    kept = {name: tensor for name, tensor in state.items() if name in places}
+    for name in kept.keys() & JOINED.keys():
+        halves = zip(kept[name].chunk(2, dim=1), JOINED[name], strict=True)
+        kept[name] = torch.cat([half for half, switch in halves if getattr(config, switch)], dim=1)
+    return kept
 
 
 def train_variant(run: MedfeRun, seed: int) -> None:
@@ -199,20 +239,22 @@ def write_untrained(config: MedfeConfig, folder: Path) -> Path:
 
 def judge(names: Sequence[str], budget: Budget, validation: Path, out: Path) -> dict[str, Any]:
     """Answer the same holes with each variant's network alone, and compare each with the whole one."""
-    files = {name: out / name / "model.safetensors" for name in names}
+    files = {name: str(out / name / "model.safetensors") for name in names}
     config = network_of(VARIANTS[WHOLE], budget).network
-    if config.residual_output:
-        files[UNTRAINED] = write_untrained(config, out / UNTRAINED)
+    if budget.start:
+        files[START] = budget.start
+    elif config.residual_output:
+        files[UNTRAINED] = str(write_untrained(config, out / UNTRAINED))
     painters = {name: load(path, device="cpu", detail="none") for name, path in files.items()}
     output = Output(out / "report", out / "cache", page=False)
     report = evaluate(validation, painters, output, protocol=budget.protocol)
     rows = []
     for name in painters:
-        state = load_weights(files[name]).state
+        state = load_family(files[name], "medfe").state
         rows.append(
             {
                 "name": name,
-                "label": VARIANTS[name].label if name in VARIANTS else "the diffused surroundings alone",
+                "label": VARIANTS[name].label if name in VARIANTS else BASELINES[name],
                 "parameters": sum(tensor.numel() for tensor in state.values()),
                 "processor_seconds_per_step": seconds_per_step(out / name, "processor_seconds"),
                 "wall_seconds_per_step": seconds_per_step(out / name, "wall_seconds"),
@@ -289,7 +331,7 @@ def _unit(name: str) -> str:
 
 def publish(document: Mapping[str, Any], page: Path) -> None:
     """Replace the page's table of this size of crops."""
-    mark = f"ablations {document['budget']['size']}"
+    mark = Budget(**document["budget"]).mark
     block = f"<!-- {mark} -->\n{table(document)}\n<!-- end of {mark} -->"
     text, count = re.subn(
         f"<!-- {mark} -->.*?<!-- end of {mark} -->", lambda _: block, page.read_text(), flags=re.S

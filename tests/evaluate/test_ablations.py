@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from twofold.checkpoints.format import save_weights
 from twofold.evaluate.results import Report, Row
-from twofold.medfe.config import MedfeConfig, small
+from twofold.medfe.config import MedfeConfig, small, tiny
+from twofold.medfe.model import build_medfe
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,6 +70,47 @@ def test_every_switch_of_the_network_has_a_variant(ablations):
 def test_official_mode_needs_larger_crops(ablations):
     with pytest.raises(ValueError, match="at least 192"):
         ablations.network_of(ablations.VARIANTS["official"], ablations.Budget(size=128))
+
+
+def test_a_part_of_a_trained_network_is_taken_out_and_the_rest_answers_as_before(ablations):
+    """A network whose texture half is nothing: without that branch it must give the same picture."""
+    torch.manual_seed(0)
+    whole = build_medfe(tiny()).eval()
+    with torch.no_grad():
+        for parameter in whole.parameters():
+            parameter.normal_(0, 0.1)
+        for name, halves in ablations.JOINED.items():
+            weight = whole.get_parameter(name)
+            kept, gone = weight.chunk(2, dim=1)
+            gone.zero_()
+            assert len(halves) == 2
+            assert kept.abs().sum() > 0
+    config = replace(tiny(), texture_branch=False, range_propagation=False)
+    part = build_medfe(config).eval()
+    state = ablations.inherited(whole.state_dict(), config)
+    part.load_state_dict(state)  # complains of what is missing and of what is left over
+    image, hole = torch.rand(1, 3, 64, 64) * 2 - 1, torch.zeros(1, 1, 64, 64)
+    hole[..., 16:40, 20:44] = 1
+    with torch.inference_mode():
+        torch.testing.assert_close(part(image, hole).image, whole(image, hole).image)
+
+
+@pytest.mark.parametrize("gone", ["structure_branch", "spatial_propagation"])
+def test_the_other_half_is_kept_where_the_first_part_is_taken_out(ablations, gone):
+    whole = build_medfe(tiny())
+    config = replace(tiny(), **{gone: False})
+    state = ablations.inherited(whole.state_dict(), config)
+    build_medfe(config).load_state_dict(state)
+    (name,) = (name for name, switches in ablations.JOINED.items() if gone in switches)
+    weight = whole.get_parameter(name)
+    assert torch.equal(state[name], weight[:, weight.shape[1] // 2 :])
+
+
+def test_parts_that_the_trained_network_lacks_are_left_to_begin_fresh(ablations):
+    config = replace(tiny(), non_local=True)
+    state = ablations.inherited(build_medfe(tiny()).state_dict(), config)
+    missing = build_medfe(config).state_dict().keys() - state.keys()
+    assert {name.rsplit(".", 2)[0] for name in missing} == {"equalization.propagate"}
 
 
 def report(values: dict[str, list[float]]) -> Report:
@@ -133,6 +177,29 @@ def test_a_run_that_was_stopped_goes_on_and_ends_in_the_same_table(ablations, ph
         assert row["processor_seconds_per_step"] > 0
     assert straight["no-range"]["parameters"] < straight["whole"]["parameters"]
     assert straight["no-range"]["figures"]["psnr"]["difference"] != 0
+
+
+def test_variants_that_begin_trained_are_held_against_what_they_began_with(
+    ablations, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ablations, "YARDSTICKS", ("psnr",))
+    start = tmp_path / "trained.safetensors"
+    torch.manual_seed(3)
+    config = replace(tiny(), native_size=64)
+    save_weights(start, family="medfe", config=config, state=build_medfe(config).state_dict(), name="x")
+    out = tmp_path / "out"
+    given = [str(photos), str(photos), str(out), "--preset", "tiny", "--size", "64", "--steps", "1"]
+    given += ["--batch-size", "1", "--photographs", "3", "--variants", "whole", "no-texture"]
+    monkeypatch.setattr(sys, "argv", ["ablations.py", *given, "--start", str(start)])
+    ablations.main()
+    document = json.loads((out / "ablations.json").read_text())
+    rows = {row["name"]: row for row in document["variants"]}
+    assert list(rows) == ["whole", "no-texture", "start"]
+    # One step of warm-up moves the whole network next to nothing from where it began.
+    assert rows["start"]["figures"]["psnr"]["difference"] == pytest.approx(0, abs=0.05)
+    assert rows["start"]["parameters"] == rows["whole"]["parameters"] > rows["no-texture"]["parameters"]
+    assert "| the weights that all began with |" in (out / "ablations.md").read_text()
+    assert ablations.Budget(**document["budget"]).mark == "ablations 64 trained"
 
 
 def test_the_table_replaces_the_one_of_the_page_and_nothing_else(ablations, tmp_path):
