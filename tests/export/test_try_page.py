@@ -22,6 +22,7 @@ import onnx
 import pytest
 from PIL import Image
 
+from chromium import chromium
 from export.files import exported_medfe
 from twofold.engine.exported import KEY
 from twofold.engine.load import load
@@ -30,16 +31,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "try"
 ORT = Path(os.environ.get("TWOFOLD_ORT_WEB", PAGE / "ort"))
 ORT_THERE = (ORT / "ort.wasm.min.mjs").is_file()
 NEEDS_ORT = pytest.mark.skipif(not ORT_THERE, reason="onnxruntime-web is not there")
-CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 90  # seconds; only a machine under heavy load needs more than a few
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -61,13 +53,8 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
