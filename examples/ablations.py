@@ -330,7 +330,7 @@ def _unit(name: str) -> str:
 
 
 def publish(document: Mapping[str, Any], page: Path) -> None:
-    """Replace the page's table of this size of crops."""
+    """Replace the page's table of this kind of budget."""
     mark = Budget(**document["budget"]).mark
     block = f"<!-- {mark} -->\n{table(document)}\n<!-- end of {mark} -->"
     text, count = re.subn(

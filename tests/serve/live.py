@@ -95,9 +95,8 @@ def read_all(connection: socket.socket, seconds: float = PATIENCE) -> bytes:
     return bytes(received)
 
 
-def read_until(connection: socket.socket, end: bytes, seconds: float = PATIENCE) -> bytes:
+def read_until(connection: socket.socket, end: bytes) -> bytes:
     """What the server sends until it has sent ``end``, in however many pieces that arrives."""
-    connection.settimeout(seconds)
     received = bytearray()
     while not received.endswith(end):
         part = connection.recv(65536)
