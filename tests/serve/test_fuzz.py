@@ -273,6 +273,12 @@ def test_whatever_is_sent_the_server_answers_in_form_and_goes_on_filling(live: L
             pixels_of(answer.json()["samples"][0]["image"]),
             twofold.load("opencv-telea").fill(photo, mask).image,
         )
+
+        def running() -> float:
+            return sample_value(client.get("/metrics").text, "twofold_jobs_running")
+
+        # An answer is sent a moment before its job is counted off.
+        wait_until(lambda: running() == 0, "the end of all jobs")
         metrics = client.get("/metrics").text
         assert sample_value(metrics, "twofold_jobs_waiting") == 0
         assert sample_value(metrics, "twofold_jobs_running") == 0
