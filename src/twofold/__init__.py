@@ -19,7 +19,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from twofold.engine.load import inpaint, load
+    from twofold.dsi.options import SamplingOptions
+    from twofold.engine.command import Command
+    from twofold.engine.load import inpaint, list_models, load
     from twofold.errors import (
         CheckpointError,
         ImageError,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckpointError",
+    "Command",
     "ImageError",
     "Inpainter",
     "InputError",
@@ -44,14 +47,19 @@ __all__ = [
     "MissingExtraError",
     "Result",
     "Sample",
+    "SamplingOptions",
     "TrainingError",
     "TwofoldError",
     "__version__",
     "inpaint",
+    "list_models",
     "load",
 ]
 
 _HOMES = {
+    "Command": "twofold.engine.command",
+    "SamplingOptions": "twofold.dsi.options",
+    "list_models": "twofold.engine.load",
     "inpaint": "twofold.engine.load",
     "load": "twofold.engine.load",
     "Inpainter": "twofold.inpainter",

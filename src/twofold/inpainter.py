@@ -7,24 +7,30 @@ know nothing else of the model behind it.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as PillowImage
+from twofold.errors import InputError
 
-    # A file, a Pillow image, or an array [h w], [h w 1], [h w 3] or [h w 4] of uint8 or uint16.
-    ImageLike = str | PathLike[str] | PillowImage | npt.NDArray[np.generic]
-    # The same, read as one grey channel: white (128 of 255 or more) = hole. A bool array: True = hole.
-    MaskLike = ImageLike
+if TYPE_CHECKING:
+    from twofold.pixels import ImageLike, MaskLike
 
 Progress = Callable[[int, int], None]
 """Called now and then with the steps done and how many there are; that number may grow."""
+SamplingChanges = Mapping[str, Any] | object | None
+"""Sampling options: what to change of a model's own, whole ones of its kind, or None: its own."""
+Detail = Literal["auto", "none", "always"]
+"""``none`` leaves networks' answers alone; ``auto`` carries detail where a window was scaled down and merges
+pieces of the surroundings elsewhere; ``always`` carries detail everywhere, which is no better."""
+DETAILS: tuple[Detail, ...] = ("auto", "none", "always")
+Channels = Literal["RGB", "BGR"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +123,29 @@ def _ranks(values: Sequence[float | None]) -> list[int]:
     return [sum(other > value for other in known) for value in known]
 
 
-@runtime_checkable
-class Inpainter(Protocol):
-    """Anything that fills holes: a network, a classical method, a remote service."""
+class Inpainter(ABC):
+    """Anything that fills holes: a network, a classical method, a file of another project, a command."""
+
+    name: str
+    """Short name for reports, for example ``medfe-small``."""
+    diverse: bool = False
+    """Whether another seed gives another answer, with the options that it was loaded with."""
 
     @property
-    def name(self) -> str:
-        """Short name for reports, for example ``medfe-small``."""
-        ...
+    def options(self) -> Mapping[str, Any]:
+        """How it samples where ``fill`` is given no options, by name; empty if it takes none."""
+        return {}
 
+    @property
+    def fingerprint(self) -> str | None:
+        """All that answers depend on beside picture, hole, seed and index, as one line.
+
+        Two inpainters of one fingerprint give the same answers, which may therefore be kept. None: they may
+        not.
+        """
+        return None
+
+    @abstractmethod
     def fill(
         self,
         image: ImageLike,
@@ -133,6 +153,9 @@ class Inpainter(Protocol):
         samples: int = 1,
         seed: int = 0,
         *,
+        options: SamplingChanges = None,
+        detail: Detail | None = None,
+        channels: Channels = "RGB",
         progress: Progress | None = None,
         on_sample: Callable[[Sample], None] | None = None,
     ) -> Result:
@@ -145,11 +168,38 @@ class Inpainter(Protocol):
             mask: the same kinds, of the image's height and width; white = hole, binarised at half.
             samples: how many answers; at least 1. Models with one best answer give it each time.
             seed: 0 or above.
-            progress: called now and then with the steps done and how many there are.
+            options: how a model that samples does so in this call: what to change of its options, or options
+                of its own kind. None: as it was loaded.
+            detail: what this call's answers get of their surroundings, see ``twofold.load``; networks only.
+                None: as it was loaded.
+            channels: the order of colours in an array, and so in the answers: ``BGR`` is OpenCV's.
+            progress: called now and then with the steps done and how many there are; what it raises ends the
+                call.
             on_sample: called with each sample as soon as it is final, in the order of the indices;
                 what it raises ends the call.
 
         Raises:
-            InputError: if image or mask cannot be used; the message says what to do.
+            InputError: if image, mask or an option cannot be used; the message says what to do.
         """
-        ...
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | PathLike[str], **options: Any) -> Inpainter:
+        """Load a bundled model or a folder with weights: ``twofold.load`` by the name of other libraries.
+
+        Args:
+            name_or_folder: see ``twofold.load``.
+            options: the keyword arguments of ``twofold.load``.
+        """
+        # By name, as the engine stands above this module, and imports go down only.
+        loaded: Inpainter = import_module("twofold.engine.load").load(name_or_folder, **options)
+        return loaded
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> None:
+        """Write the weights to a folder that ``from_pretrained`` reads.
+
+        Raises:
+            InputError: if this model has no weights of ours to write.
+        """
+        raise InputError(
+            f"{self.name} has no weights to save in {folder}; networks such as medfe-small have some"
+        )

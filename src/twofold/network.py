@@ -1,6 +1,6 @@
-"""What the network of every family offers to the engine: fill a batch of crops.
+"""What the network of every family offers to the engine: fill a batch of tiles.
 
-The engine crops, scales, pastes and counts; a network only ever sees tensors.
+The engine cuts, scales, pastes and counts; a network only ever sees tensors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twofold.tensors import Hole, Image, View
 
 @dataclass(frozen=True, eq=False)
 class FilledBatch:
-    """What a network answers to a batch of crops, or to one crop by several seeds.
+    """What a network answers to a batch of tiles, or to one tile by several seeds.
 
     Attributes:
         image: [b 3 h w] in [-1, 1], the raw answer for every pixel, not composited.
@@ -54,18 +54,36 @@ class FillingNetwork(Protocol):
 
     @property
     def largest_size(self) -> int:
-        """Side in pixels of the largest squares that it fills well; larger crops are scaled down."""
+        """Side in pixels of the largest squares that it fills well; larger windows are scaled down."""
         ...
 
     @property
-    def diverse(self) -> bool:
-        """Whether another seed gives another answer; False: one best answer, whatever the seed."""
+    def default_options(self) -> Any | None:
+        """How the network samples unless it is told otherwise; None: one best answer, whatever the seed.
+
+        A frozen dataclass of its family, whose property ``diverse`` says whether another seed gives another
+        answer.
+        """
+        ...
+
+    def check_options(self, options: Any) -> None:
+        """Refuse options of its own kind that this network cannot follow.
+
+        Raises:
+            InputError: if it cannot.
+        """
         ...
 
     def fill(
-        self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: Progress | None = None
+        self,
+        image: Image,
+        hole: Hole,
+        seeds: Sequence[int],
+        options: Any = None,
+        *,
+        progress: Progress | None = None,
     ) -> FilledBatch:
-        """Fill a batch of crops, or one crop in several ways.
+        """Fill a batch of tiles, or one tile in several ways.
 
         Args:
             image: [b 3 h w] in [-1, 1] with b seeds, or [1 3 h w] with any number of seeds, for so
@@ -73,14 +91,7 @@ class FillingNetwork(Protocol):
             hole: [b 1 h w], 1 = missing, 0 = known.
             seeds: one for each answer. An answer depends on its own picture and seed only, bit for
                 bit, whatever else is asked for at once.
+            options: how to sample; None: by ``default_options``.
             progress: may be called with the steps done and their number, in any unit, or not at all.
         """
         ...
-
-
-@runtime_checkable
-class DiverseNetwork(FillingNetwork, Protocol):
-    """A network that samples, and can be told how."""
-
-    options: Any
-    """A frozen dataclass of the network's family; another one of the same class may take its place."""

@@ -50,7 +50,7 @@ def test_joined_stages_fill_with_the_parts_of_each(stages, tmp_path):
 def test_sampling_options_go_into_the_joined_model(stages, tmp_path):
     options = SamplingOptions(temperature=0.9, keep_margin=2)
     file = join_stages(stages, tmp_path / "joined", sampling=options)
-    assert build_network(load_weights(file)).options == options
+    assert build_network(load_weights(file)).default_options == options
 
 
 def test_stages_on_different_vqvaes_are_refused(stages, tmp_path):

@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageCms
 from torch import nn
 
+from engine.fakes import PaletteOptions
 from twofold.cli.main import main
 from twofold.engine import load as load_module
 from twofold.engine.torch_inpainter import TorchInpainter
@@ -29,10 +30,16 @@ class Seeded(nn.Module):
     size_multiple = 32
     native_size = 32
     largest_size = 32
-    diverse = True
+    default_options = PaletteOptions()
 
     def fill(
-        self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int], *, progress: object = None
+        self,
+        image: torch.Tensor,
+        hole: torch.Tensor,
+        seeds: Sequence[int],
+        options: object = None,
+        *,
+        progress: object = None,
     ) -> FilledBatch:
         colours = [torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         return FilledBatch((2 * torch.stack(colours) - 1).expand(-1, -1, *image.shape[2:]))
@@ -40,9 +47,16 @@ class Seeded(nn.Module):
 
 @pytest.fixture(autouse=True)
 def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, *, device: str = "auto", options: object = None) -> TorchInpainter:
+    def load(name: str, *, device: str, **usual: object) -> TorchInpainter:
         assert name == "medfe-small"
-        assert options is None
+        settings = {
+            "options": None,
+            "detail": "auto",
+            "max_memory": None,
+            "precision": "fp32",
+            "engine": "auto",
+        }
+        assert usual == settings
         return TorchInpainter(Seeded(), name, device=device)
 
     monkeypatch.setattr(load_module, "load", load)

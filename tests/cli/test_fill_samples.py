@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.fakes import Palette, PaletteConfig, PaletteOptions, Plain
+from engine.fakes import Palette, PaletteConfig, Plain
 from twofold.cli import fill as fill_module
 from twofold.cli.main import main
 from twofold.engine import load as load_module
-from twofold.engine.torch_inpainter import AT_ONCE, TorchInpainter
+from twofold.engine.network_inpainter import AT_ONCE
+from twofold.engine.torch_inpainter import TorchInpainter
 from twofold.pixels import read_photo
 
 HOLE = np.zeros((40, 50), np.bool_)
@@ -24,10 +25,9 @@ HOLE[10:20, 15:40] = True
 def network(monkeypatch: pytest.MonkeyPatch) -> Palette:
     network = Palette(PaletteConfig(10**6))
 
-    def load(name: str, *, device: str = "auto", options: dict[str, float] | None = None) -> TorchInpainter:
-        if options is not None:
-            network.options = PaletteOptions(**options)  # type: ignore[arg-type]
-        return TorchInpainter(network, name, device=device)
+    def load(name: str, *, device: str, options: dict[str, float] | None, **usual: object) -> TorchInpainter:
+        assert usual == {"detail": "auto", "max_memory": None, "precision": "fp32", "engine": "auto"}
+        return TorchInpainter(network, name, device=device, options=options)
 
     monkeypatch.setattr(load_module, "load", load)
     return network

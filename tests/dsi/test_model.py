@@ -10,7 +10,7 @@ from twofold.dsi.judge import judge_structure, judge_texture, judge_vqvae
 from twofold.dsi.model import build_dsi
 from twofold.dsi.options import SamplingOptions
 from twofold.errors import CheckpointError, InputError
-from twofold.network import DiverseNetwork, FillingNetwork
+from twofold.network import FillingNetwork
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,7 @@ def part(batch, index):
 
 def test_it_is_a_diverse_filling_network(dsi):
     assert isinstance(dsi, FillingNetwork)
-    assert isinstance(dsi, DiverseNetwork)
-    assert dsi.diverse
+    assert dsi.default_options.diverse
 
 
 @torch.inference_mode()
@@ -85,27 +84,18 @@ def test_any_multiple_of_eight_is_filled(dsi, height, width):
 
 
 def test_zero_temperature_is_one_answer(dsi):
-    before = dsi.options
-    try:
-        dsi.options = SamplingOptions(temperature=0.0)
-        assert not dsi.diverse
-        image, hole = picture()
-        with torch.inference_mode():
-            two = dsi.fill(image, hole, [0, 1])
-        assert torch.equal(two.codes[0], two.codes[1])
-    finally:
-        dsi.options = before
+    likeliest = SamplingOptions(temperature=0.0)
+    assert not likeliest.diverse
+    image, hole = picture()
+    with torch.inference_mode():
+        two = dsi.fill(image, hole, [0, 1], likeliest)
+    assert torch.equal(two.codes[0], two.codes[1])
 
 
 @torch.inference_mode()
 def test_kept_codes_are_those_of_the_picture(dsi):
-    before = dsi.options
     image, hole = picture(128, 128)
-    try:
-        dsi.options = SamplingOptions(keep_margin=6)
-        codes = dsi.fill(image, hole, [0]).codes[0]
-    finally:
-        dsi.options = before
+    codes = dsi.fill(image, hole, [0], SamplingOptions(keep_margin=6)).codes[0]
     truth = dsi.vqvae.encode(image).structure.codes[0]
     assert torch.equal(codes[12:], truth[12:])  # more than six codes from the hole
     assert not torch.equal(codes, truth)
@@ -113,9 +103,11 @@ def test_kept_codes_are_those_of_the_picture(dsi):
 
 def test_official_mode_takes_no_option_of_ours():
     network = build_dsi(tiny("official"))
-    network.options = SamplingOptions(temperature=0.5, top_p=0.9)
-    with pytest.raises(InputError, match="official mode samples every code"):
-        network.options = SamplingOptions(keep_margin=3)
+    image, hole = picture()
+    network.check_options(SamplingOptions(temperature=0.5, top_p=0.9))
+    for refused in (network.check_options, lambda options: network.fill(image, hole, [0], options)):
+        with pytest.raises(InputError, match="official mode samples every code"):
+            refused(SamplingOptions(keep_margin=3))
 
 
 def test_sizes_that_are_no_multiple_of_eight_are_refused(dsi):

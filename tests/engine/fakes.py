@@ -20,6 +20,10 @@ class PaletteOptions:
     temperature: float = 1.0
     top_k: int = 0
 
+    @property
+    def diverse(self) -> bool:
+        return self.temperature > 0
+
     def __post_init__(self) -> None:
         if self.temperature < 0:
             raise InputError(f"temperature is {self.temperature}; give 0 or more")
@@ -36,22 +40,24 @@ class Palette(nn.Module):
     size_multiple = NATIVE
     native_size = NATIVE
     largest_size = NATIVE
-    diverse = True
-    options: PaletteOptions
+    default_options: PaletteOptions | None = PaletteOptions()
 
     def __init__(self, config: PaletteConfig | None = None) -> None:
         super().__init__()
         self.config = config or PaletteConfig()
-        self.options = PaletteOptions()
         self.weight = nn.Parameter(torch.zeros(1))
         self.seeds: list[list[int]] = []
         self.before: Callable[[int], None] = lambda call: None
+
+    def check_options(self, options: object) -> None:
+        """All options can be followed."""
 
     def fill(
         self,
         image: torch.Tensor,
         hole: torch.Tensor,
         seeds: Sequence[int],
+        options: PaletteOptions | None = None,
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> FilledBatch:
@@ -76,11 +82,7 @@ class Palette(nn.Module):
 class Plain(Palette):
     """The same, said to have one best answer."""
 
-    diverse = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        del self.options
+    default_options = None
 
 
 def number_of(seed: int, colours: int) -> int:

@@ -33,7 +33,7 @@ class Flat(nn.Module):
     """Answers everything with one colour."""
 
     size_multiple = 32
-    diverse = False
+    default_options = None
 
     def __init__(self, config: FlatConfig) -> None:
         super().__init__()
@@ -42,7 +42,13 @@ class Flat(nn.Module):
         self.level = nn.Parameter(torch.zeros(1))
 
     def fill(
-        self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int], *, progress: object = None
+        self,
+        image: torch.Tensor,
+        hole: torch.Tensor,
+        seeds: Sequence[int],
+        options: object = None,
+        *,
+        progress: object = None,
     ) -> FilledBatch:
         return FilledBatch(self.level.expand(image.shape))
 
@@ -219,5 +225,5 @@ def test_a_command_fills_without_being_loaded_first(tmp_path: Path) -> None:
 
 def test_commands_take_no_options() -> None:
     command = f"cmd: {sys.executable} {{image}} {{mask}} {{out}}"
-    with pytest.raises(twofold.InputError, match="command takes no sampling options; write them among"):
+    with pytest.raises(twofold.InputError, match="takes no sampling options"):
         twofold.load(command, options={"temperature": 0.5})

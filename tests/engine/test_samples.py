@@ -10,14 +10,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.fakes import NATIVE, Palette, PaletteConfig, Plain, number_of
+from engine.fakes import NATIVE, Palette, PaletteConfig, PaletteOptions, Plain, number_of
 from twofold.devices import derive_seed
-from twofold.engine.distinct import MOST_ATTEMPTS, NEAR
-from twofold.engine.torch_inpainter import AT_ONCE, TorchInpainter
+from twofold.engine.network_inpainter import AT_ONCE
+from twofold.engine.samples import MOST_ATTEMPTS, NEAR
+from twofold.engine.torch_inpainter import TorchInpainter
+from twofold.errors import InputError
 from twofold.inpainter import Result, Sample
 from twofold.medfe.config import tiny
 from twofold.medfe.model import build_medfe
-from twofold.network import DiverseNetwork, FillingNetwork
+from twofold.network import FillingNetwork
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (200, 150, 3), np.uint8)
 HOLE = np.zeros((200, 150), np.bool_)
@@ -173,15 +175,13 @@ def test_result_tells_the_options_it_was_sampled_with() -> None:
 
 
 def test_fakes_keep_the_protocols() -> None:
-    assert isinstance(Palette(), DiverseNetwork)
+    assert isinstance(Palette(), FillingNetwork)
     assert isinstance(Plain(), FillingNetwork)
-    assert not isinstance(Plain(), DiverseNetwork)
 
 
 def test_medfe_gives_its_one_answer_to_every_seed() -> None:
     network = build_medfe(tiny()).eval()
-    assert not network.diverse
-    assert not isinstance(network, DiverseNetwork)
+    assert network.default_options is None
     image, hole = torch.rand(1, 3, 64, 64) * 2 - 1, torch.zeros(1, 1, 64, 64)
     hole[..., 10:30, 10:30] = 1
     with torch.no_grad():
@@ -194,6 +194,31 @@ def test_medfe_gives_its_one_answer_to_every_seed() -> None:
             assert torch.equal(getattr(three, view)[position], getattr(one, view)[0])
 
 
+def test_options_of_a_call_are_its_own() -> None:
+    inpainter = TorchInpainter(Palette(PaletteConfig(5)), "palette", device="cpu", options={"top_k": 3})
+    changed = inpainter.fill(IMAGE, HOLE, options={"temperature": 0.0})
+    assert changed.options == {"temperature": 0.0, "top_k": 3}
+    assert inpainter.fill(IMAGE, HOLE).options == inpainter.options == {"temperature": 1.0, "top_k": 3}
+    assert inpainter.fill(IMAGE, HOLE, options=PaletteOptions(0.5)).options["top_k"] == 0
+    with pytest.raises(InputError, match="palette takes no option 'heat'"):
+        inpainter.fill(IMAGE, HOLE, options={"heat": 1})
+    with pytest.raises(InputError, match="gives one best answer"):
+        TorchInpainter(Plain(), "plain", device="cpu").fill(IMAGE, HOLE, options={"top_k": 3})
+
+
+def test_options_and_detail_of_a_call_are_those_of_loading() -> None:
+    network = Palette(PaletteConfig(5))
+    loaded = TorchInpainter(network, "palette", device="cpu", options={"temperature": 0.0}, detail="always")
+    asked = TorchInpainter(network, "palette", device="cpu")
+    one = loaded.fill(IMAGE, HOLE, seed=3)
+    other = asked.fill(IMAGE, HOLE, seed=3, options={"temperature": 0.0}, detail="always")
+    np.testing.assert_array_equal(one.image, other.image)
+    assert one.options == other.options
+    with pytest.raises(InputError, match="detail is 'some'"):
+        asked.fill(IMAGE, HOLE, detail="some")
+
+
 def test_an_inpainter_tells_whether_its_answers_differ() -> None:
     assert TorchInpainter(Palette(), "palette", device="cpu").diverse
+    assert not TorchInpainter(Palette(), "palette", device="cpu", options={"temperature": 0.0}).diverse
     assert not TorchInpainter(Plain(), "plain", device="cpu").diverse

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
+from engine.fakes import PaletteOptions
 from twofold.devices import choose_device, derive_seed
 from twofold.engine.torch_inpainter import TorchInpainter
 from twofold.errors import ImageError, InputError, MaskError
@@ -29,7 +30,7 @@ class Noisy(nn.Module):
     size_multiple = 32
     native_size = NATIVE
     largest_size = NATIVE
-    diverse = True
+    default_options = PaletteOptions()
 
     def __init__(self, noise: float = 0.1, likelihood: bool = False) -> None:
         super().__init__()
@@ -40,7 +41,13 @@ class Noisy(nn.Module):
         self.calls: list[tuple[int, ...]] = []
 
     def fill(
-        self, image: torch.Tensor, hole: torch.Tensor, seeds: Sequence[int], *, progress: object = None
+        self,
+        image: torch.Tensor,
+        hole: torch.Tensor,
+        seeds: Sequence[int],
+        options: object = None,
+        *,
+        progress: object = None,
     ) -> FilledBatch:
         assert not torch.is_grad_enabled()
         assert not self.training

@@ -54,6 +54,25 @@ def test_options_out_of_range_are_refused(options):
         Counting(False).fill(photo(8, 8), box_hole(8, 8), **options)
 
 
-def test_a_model_without_a_fingerprint_of_its_own_is_unfinished():
-    with pytest.raises(NotImplementedError):
-        _ = Counting(False).fingerprint
+def test_a_model_that_tells_no_fingerprint_has_none():
+    assert Counting(False).fingerprint is None
+
+
+@pytest.mark.parametrize(
+    ("given", "word"), [({"options": {"top_k": 3}}, "options"), ({"detail": "none"}, "detail")]
+)
+def test_what_only_networks_can_do_is_refused(given, word):
+    with pytest.raises(InputError, match=f"counting .* {word}"):
+        Counting(False).fill(photo(8, 8), box_hole(8, 8), **given)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_opencv_come_back_in_its_order(channels):
+    image, hole = photo(20, 30, channels), box_hole(20, 30)
+    swapped = np.ascontiguousarray(image[..., [2, 1, 0, 3][:channels]])
+    model = Counting(False)
+    filled = model.fill(swapped, hole, channels="BGR").image
+    np.testing.assert_array_equal(model.shown[0][~hole], image[~hole][:, :3])
+    np.testing.assert_array_equal(filled[~hole], swapped[~hole])
+    with pytest.raises(InputError, match="channels is 'GBR'"):
+        model.fill(image, hole, channels="GBR")

@@ -1,11 +1,11 @@
 """Fill 26 cases through every face of twofold and print a hash of each: whether behaviour stayed as it was.
 
-    python tests/house/fill_hashes.py EXPORTS > before.txt     # EXPORTS keeps the exported networks between runs
+    python tests/house/fill_hashes.py EXPORTS > before.txt     # EXPORTS keeps the exported networks
     ... change something ...
     python tests/house/fill_hashes.py EXPORTS | diff before.txt -
 
-Hashes hold on one machine: other processors round differently. Only what users call is used, so the script runs
-on any state of the project.
+Hashes hold on one machine: other processors round differently. Only what users call is used, so the script
+runs on any state of the project.
 """
 
 from __future__ import annotations

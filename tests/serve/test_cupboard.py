@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from twofold.engine.calls import CallCancelled
 
 from serve.small import PATIENCE, hole_in, noise
 from twofold.checkpoints.format import save_weights
 from twofold.dsi.config import tiny as tiny_dsi
 from twofold.dsi.model import build_dsi
-from twofold.engine.calls import CallCancelled
 from twofold.engine.load import load
 from twofold.errors import CheckpointError, ImageError, InputError
 from twofold.medfe.config import tiny as tiny_medfe

@@ -22,7 +22,7 @@ from twofold.batch.crew import Crew
 from twofold.batch.naming import Task
 from twofold.batch.places import LocalPlace, RemotePlace, open_place
 from twofold.batch.work import Answer, Settings, Work
-from twofold.engine.names import read_name
+from twofold.engine.model_name import read_name
 from twofold.errors import InputError, MissingExtraError, TwofoldError
 
 TASKS_AT_ONCE = 16

@@ -19,7 +19,7 @@ from twofold.batch.naming import Task
 from twofold.batch.places import LocalPlace, RemotePlace, open_place
 from twofold.engine.classical import CLASSICAL
 from twofold.engine.command import Command
-from twofold.engine.names import read_name
+from twofold.engine.model_name import read_name
 from twofold.errors import TwofoldError
 from twofold.inpainter import Inpainter
 from twofold.pixels import MaskWarning, check_output, read_hole, read_photo, write_photo

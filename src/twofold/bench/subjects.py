@@ -19,7 +19,7 @@ from twofold.checkpoints.from_medfe import convert_generator
 from twofold.checkpoints.released import find_weights
 from twofold.dsi import config as dsi_sizes
 from twofold.dsi.model import Dsi, build_dsi
-from twofold.engine.precision import prepare
+from twofold.engine.backends.precision import prepare
 from twofold.errors import InputError
 from twofold.medfe import config as medfe_sizes
 from twofold.medfe.model import Medfe

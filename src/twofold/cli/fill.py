@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -37,11 +37,14 @@ class FillOptions:
     samples: int = 1
     """How many answers to write; sample 3 is the same picture whatever this is."""
     temperature: float | None = None
-    """Of models that sample: above 1 more varied, below 1 more likely answers; 0 takes the likeliest."""
+    """How varied the answers of a model that samples are: above 1 more varied, below 1 more likely; 0 takes
+    the likeliest. Left out: the model's own, 0.4 for dsi-small."""
     top_k: int | None = None
-    """Of models that sample: draw among so many likeliest codes only; 0: among all."""
+    """A model that samples draws among the k likeliest codes only; 0: among all, which is what the bundled
+    models do."""
     top_p: float | None = None
-    """Of models that sample: draw among the likeliest codes that together have this probability."""
+    """A model that samples draws among the likeliest codes that together have this probability; 1: among all,
+    which is what the bundled models do."""
     engine: Literal["auto", "torch", "onnx"] = "auto"
     """What runs the model: auto is what its file is made for; onnx refuses all that needs PyTorch."""
     device: str = "auto"
@@ -51,43 +54,24 @@ class FillOptions:
     full size and fine detail with one that was scaled up, none leaves the network's answer alone, always
     takes fine detail everywhere."""
     max_memory: str | None = None
-    """Of networks: what filling may take beside the program and the picture, such as 800MB or 2GB."""
+    """What filling by a network may take beside the program and the picture, such as 800MB or 2GB. Left out:
+    no limit."""
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
-    """Of MEDFE on a CPU: bf16 is faster and hardly differs; auto takes it where the CPU has instructions
-    for it. fp32 gives the same picture everywhere."""
+    """How exactly MEDFE multiplies on a CPU: bf16 is faster and hardly differs; auto takes it where the CPU
+    has instructions for it. fp32 gives the same picture everywhere."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run ``twofold fill`` with these arguments; the exit status is 0 or an error is raised."""
-    options = tyro.cli(FillOptions, prog="twofold fill", args=list(arguments))
-    written: list[Path] = []
-    try:
-        with _one_line_warnings():
-            ranking = fill_file(options, written)
-    finally:  # what is written is whole, even if the work was broken off
-        for path in written:
-            print(path)
-    for line in ranking:
-        print(line, file=sys.stderr)
-    return 0
+    """Run ``twofold fill`` with these arguments; the exit status is 0 or an error is raised.
 
-
-def fill_file(options: FillOptions, written: list[Path]) -> list[str]:
-    """Do what ``twofold fill`` is asked for.
-
-    Everything that can be wrong with the input is found before a network is loaded.
-
-    Args:
-        options: what is asked for.
-        written: each file is added when it is written, and each sample is written when it is known.
-
-    Returns:
-        Lines that show how several samples rank, best first.
+    Everything that can be wrong with the input is found before a network is loaded. Each sample is written
+    when it is known; names of whole files go to standard output, also of work that was broken off.
 
     Raises:
         TwofoldError: if photo, mask, model, its options, device or output cannot be used, or the
             mask is all black; nothing is written then.
     """
+    options = tyro.cli(FillOptions, prog="twofold fill", args=list(arguments))
     from twofold.cli.outputs import Writer, describe_ranking, plan_outputs
     from twofold.errors import InputError, MaskError
     from twofold.pixels import read_hole, read_photo
@@ -96,29 +80,45 @@ def fill_file(options: FillOptions, written: list[Path]) -> list[str]:
         raise InputError(
             f"samples is {options.samples} and seed {options.seed}; give samples from 1 and seed from 0 on"
         )
-    photo = read_photo(options.photo)
-    hole = read_hole(options.mask, photo.height, photo.width)
-    if not hole.any():
-        raise MaskError(
-            f"mask {options.mask} has no hole: nothing is white in it; paint white what is to be filled"
-        )
-    outputs = plan_outputs(options.out, options.photo, options.mask, photo.pixels, options.samples)
+    written: list[Path] = []
+    try:
+        with _one_line_warnings():
+            photo = read_photo(options.photo)
+            hole = read_hole(options.mask, photo.height, photo.width)
+            if not hole.any():
+                raise MaskError(
+                    f"mask {options.mask} has no hole: nothing is white in it; "
+                    "paint white what is to be filled"
+                )
+            outputs = plan_outputs(options.out, options.photo, options.mask, photo.pixels, options.samples)
+            from twofold.engine.load import load
 
-    from twofold.engine.load import load
-
-    painter = load(options.model, device=options.device, options=_sampling(options), **_of_networks(options))
-    writer = Writer(photo, hole, outputs, written)
-    with _progress() as progress:
-        result = painter.fill(
-            photo.pixels,
-            hole,
-            samples=options.samples,
-            seed=options.seed,
-            progress=progress,
-            on_sample=writer.write_sample,
-        )
-        writer.write_summary(result)
-    return describe_ranking(result) if options.samples > 1 else []
+            inpainter = load(
+                options.model,
+                device=options.device,
+                options=_sampling(options),
+                detail=options.detail,
+                max_memory=options.max_memory,
+                precision=options.precision,
+                engine=options.engine,
+            )
+            writer = Writer(photo, hole, outputs, written)
+            with _progress() as progress:
+                result = inpainter.fill(
+                    photo,
+                    hole,
+                    samples=options.samples,
+                    seed=options.seed,
+                    progress=progress,
+                    on_sample=writer.write_sample,
+                )
+                writer.write_summary(result)
+    finally:  # what is written is whole, even if the work was broken off
+        for path in written:
+            print(path)
+    for line in describe_ranking(result) if options.samples > 1 else []:
+        print(line, file=sys.stderr)
+    return 0
 
 
 def _sampling(options: FillOptions) -> dict[str, float] | None:
@@ -126,12 +126,6 @@ def _sampling(options: FillOptions) -> dict[str, float] | None:
     names = ("temperature", "top_k", "top_p")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return given or None
-
-
-def _of_networks(options: FillOptions) -> dict[str, Any]:
-    """What was asked for that networks alone can do; nothing that was left as it is."""
-    usual = {"detail": "auto", "max_memory": None, "precision": "fp32", "engine": "auto"}
-    return {name: value for name in usual if (value := getattr(options, name)) != usual[name]}
 
 
 @contextmanager

@@ -52,21 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"twofold: there is no command {given[0]!r}; give one of {', '.join(COMMANDS)}", file=sys.stderr
         )
         return USAGE_ERROR
-    return _run(given[0], given[1:], debug)
-
-
-def _run(command: str, arguments: list[str], debug: bool) -> int:
-    """Run one command; the errors that users can mend become one line."""
     from twofold.errors import TwofoldError
 
     try:
-        return int(import_module(COMMANDS[command][1]).main(arguments))
-    except TwofoldError as error:
-        if debug:
-            print_exc()
-        print(f"twofold: {' '.join(str(error).split())}", file=sys.stderr)
-        return USAGE_ERROR
-    except OSError as error:  # a name that the disk does not take, a full disk, a folder without permission
+        return int(import_module(COMMANDS[given[0]][1]).main(given[1:]))
+    except (TwofoldError, OSError) as error:  # OSError: a name that the disk does not take, a full disk, ...
         if debug:
             print_exc()
         print(f"twofold: {' '.join(str(error).split())}", file=sys.stderr)

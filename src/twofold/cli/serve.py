@@ -83,7 +83,7 @@ def settings_of(options: ServeOptions) -> Settings:
         InputError: if a value cannot be used.
         MissingExtraError: if a library that the server needs is not installed.
     """
-    from twofold.engine.budget import read_bytes
+    from twofold.engine.memory import read_bytes
     from twofold.serve.settings import Settings
 
     same = ("workers", "queue", "max_megapixels", "max_samples", "deadline", "threads")

@@ -37,7 +37,6 @@ class Dsi(nn.Module):
     def __init__(self, config: DsiConfig) -> None:
         super().__init__()
         self.config = config
-        self._options = config.sampling
         size, codes = config.vqvae.code_size, config.vqvae.codes
         self.vqvae = Vqvae(config.vqvae)
         self.structure = build_structure(config.structure, size, codes) if config.structure else None
@@ -45,27 +44,21 @@ class Dsi(nn.Module):
         self.discriminator = Discriminator(config.texture) if config.texture else None
 
     @property
-    def options(self) -> SamplingOptions:
-        """How structures are sampled; may be replaced.
+    def default_options(self) -> SamplingOptions:
+        """How structures are sampled unless ``fill`` is told otherwise."""
+        return self.config.sampling
+
+    def check_options(self, options: SamplingOptions) -> None:
+        """Refuse options that this network cannot follow.
 
         Raises:
-            InputError: on replacing, if official mode is given an option of ours.
+            InputError: if official mode is given an option of ours.
         """
-        return self._options
-
-    @options.setter
-    def options(self, options: SamplingOptions) -> None:
         if self.config.mode == "official" and options.keep_margin is not None:
             raise InputError(
                 f"keep_margin is {options.keep_margin}, but official mode samples every code; "
                 "leave it out, or use weights of paper mode"
             )
-        self._options = options
-
-    @property
-    def diverse(self) -> bool:
-        """Whether another seed gives another answer: not if always the likeliest code is taken."""
-        return self.options.temperature > 0
 
     @property
     def size_multiple(self) -> int:
@@ -83,7 +76,13 @@ class Dsi(nn.Module):
         return self.config.native_size
 
     def fill(
-        self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: RowProgress | None = None
+        self,
+        image: Image,
+        hole: Hole,
+        seeds: Sequence[int],
+        options: SamplingOptions | None = None,
+        *,
+        progress: RowProgress | None = None,
     ) -> FilledBatch:
         """Sample a structure for each seed and paint it [DSI Sec. 3].
 
@@ -92,10 +91,12 @@ class Dsi(nn.Module):
                 answers to one picture. What it holds inside the hole has no influence.
             hole: [b 1 h w], 1 = missing, 0 = known.
             seeds: the answer to a seed does not depend on the others.
+            options: how structures are sampled; None: by ``default_options``.
             progress: called with the rows of structure, or passes over it, that are done, and their number.
 
         Raises:
             CheckpointError: if the weights lack the structure or the texture generator.
+            InputError: if the network cannot follow the options.
             ValueError: if height or width is not a multiple of 8.
         """
         height, width = image.shape[-2:]
@@ -104,17 +105,23 @@ class Dsi(nn.Module):
                 f"height and width must be multiples of {SIZE_MULTIPLE}, got {width}x{height}; pad the image"
             )
         if len(image) == 1:
-            return self._fill_one(image, hole, seeds, progress)
+            return self._fill_one(image, hole, seeds, options, progress)
         if len(image) != len(seeds):
             raise ValueError(f"{len(image)} pictures need as many seeds, got {len(seeds)}")
         parts = [
-            self._fill_one(image[i : i + 1], hole[i : i + 1], [seed], progress)
+            self._fill_one(image[i : i + 1], hole[i : i + 1], [seed], options, progress)
             for i, seed in enumerate(seeds)
         ]
         return _joined(parts)
 
     def sample(
-        self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: RowProgress | None = None
+        self,
+        image: Image,
+        hole: Hole,
+        seeds: Sequence[int],
+        options: SamplingOptions | None = None,
+        *,
+        progress: RowProgress | None = None,
     ) -> SampledStructure:
         """Sample a structure for each seed, without painting it [DSI Sec. 3.2].
 
@@ -122,6 +129,7 @@ class Dsi(nn.Module):
             image: [1 3 h w] in [-1, 1]; what it holds inside the hole has no influence.
             hole: [1 1 h w], 1 = missing, 0 = known.
             seeds: as in ``fill``.
+            options: as in ``fill``.
             progress: as in ``fill``.
 
         Raises:
@@ -130,23 +138,30 @@ class Dsi(nn.Module):
         structure = self.structure
         if structure is None:
             raise _lacking("structure")
+        options = options or self.default_options
+        self.check_options(options)
         masked = image * (1 - hole)
         condition = structure.condition(masked, hole)
-        kept, known = self._kept(masked, hole)
+        kept, known = self._kept(masked, hole, options.keep_margin)
         book = self.vqvae.structure_codebook
         if isinstance(structure, MaskedStructureGenerator):
             return decode_parallel(
-                structure, book, condition, seeds, self.options, kept=kept, known=known, progress=progress
+                structure, book, condition, seeds, options, kept=kept, known=known, progress=progress
             )
         return sample_structure(
-            structure, book, condition, seeds, self.options, kept=kept, known=known, progress=progress
+            structure, book, condition, seeds, options, kept=kept, known=known, progress=progress
         )
 
     def _fill_one(
-        self, image: Image, hole: Hole, seeds: Sequence[int], progress: RowProgress | None
+        self,
+        image: Image,
+        hole: Hole,
+        seeds: Sequence[int],
+        options: SamplingOptions | None,
+        progress: RowProgress | None,
     ) -> FilledBatch:
         texture, discriminator = self._painters()
-        sampled = self.sample(image, hole, seeds, progress=progress)
+        sampled = self.sample(image, hole, seeds, options, progress=progress)
         masked = image * (1 - hole)
         vectors = self.vqvae.structure_codebook.look_up(sampled.codes)
         # One by one: the last bits of a batched convolution may depend on the size of the batch, and
@@ -173,10 +188,9 @@ class Dsi(nn.Module):
         return self.texture, self.discriminator
 
     def _kept(
-        self, masked: Image, hole: Hole
+        self, masked: Image, hole: Hole, margin: int | None
     ) -> tuple[Int[Tensor, "h8 w8"] | None, Bool[Tensor, "h8 w8"] | None]:
         """The picture's own codes, and where they are kept; None where all are sampled."""
-        margin = self.options.keep_margin
         if margin is None:
             return None, None
         # Diffused, so that codes next to the hole meet no edge of grey that the photograph does not have.

@@ -37,6 +37,11 @@ class SamplingOptions:
     """``float32`` draws the same codes as the paper's procedure, on every machine. ``bfloat16`` is faster on
     CPUs with instructions for it; most codes are the same, but not all, and machines may differ."""
 
+    @property
+    def diverse(self) -> bool:
+        """Whether another seed gives another structure: not if always the likeliest code is taken."""
+        return self.temperature > 0
+
     def __post_init__(self) -> None:
         """Refuse values that cannot work.
 

@@ -52,9 +52,9 @@ class Exported:
     files: Mapping[str, Path]
 
     @property
-    def digest(self) -> str:
-        """Of all files."""
-        return file_digest(*(self.files[name] for name in sorted(self.files)))
+    def paths(self) -> list[Path]:
+        """All files in the order of their graphs' names."""
+        return [self.files[name] for name in sorted(self.files)]
 
 
 def read_exported(path: Path) -> Exported | None:

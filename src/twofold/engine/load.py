@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -13,25 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.devices import choose_device
-from twofold.engine.budget import read_bytes
 from twofold.engine.classical import CLASSICAL
 from twofold.engine.command import Command
-from twofold.engine.detail import Detail
-from twofold.engine.exported import MANIFEST, Exported, read_exported
-from twofold.engine.fingerprints import file_digest
-from twofold.engine.names import ModelName, read_name
+from twofold.engine.exported import MANIFEST, read_exported
+from twofold.engine.memory import read_bytes
+from twofold.engine.model_name import Kind, ModelName, read_name
 from twofold.engine.onnx_file import open_onnx
 from twofold.engine.onnx_network import OnnxInpainter
-from twofold.engine.tile_network import TileNetwork
 from twofold.errors import CheckpointError, InputError, MissingExtraError
-from twofold.inpainter import Inpainter
+from twofold.inpainter import Channels, Detail, Inpainter, SamplingChanges
 
 # PyTorch is imported with the first network that needs it: exported ones, files of others and classical
 # methods fill without it, installed or not.
 if TYPE_CHECKING:
-    from twofold.engine.precision import Precision
-    from twofold.inpainter import ImageLike, MaskLike
-    from twofold.network import FillingNetwork
+    from twofold.engine.backends.precision import Precision
+    from twofold.pixels import ImageLike, MaskLike
 
 DEFAULT_MODEL = "medfe-small"
 Engine = Literal["auto", "torch", "onnx"]
@@ -39,10 +35,10 @@ Engine = Literal["auto", "torch", "onnx"]
 
 
 def load(
-    name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
+    name_or_path: str | os.PathLike[str] | ModelName = DEFAULT_MODEL,
     *,
     device: str = "auto",
-    options: object | Mapping[str, Any] | None = None,
+    options: SamplingChanges = None,
     detail: Detail = "auto",
     max_memory: int | str | None = None,
     precision: Precision = "fp32",
@@ -51,8 +47,8 @@ def load(
     """Load a model that fills holes.
 
     Args:
-        name_or_path: a bundled model; a folder that holds ``model.safetensors``, or such a file; what
-            ``twofold export`` wrote, which runs without PyTorch; a
+        name_or_path: a bundled model (see ``list_models``); a folder that holds ``model.safetensors``, or
+            such a file; what ``twofold export`` wrote, which runs without PyTorch; a
             classical method (``opencv-telea``, ``patchmatch``, ...); a file of LaMa or MI-GAN in ONNX
             (``.onnx``) or TorchScript (``.pt``, ``.jit``, ``.torchscript``: a program, so only from
             where you trust), as ``lama:FILE`` or ``migan:FILE`` if it does not tell; or any command,
@@ -74,71 +70,98 @@ def load(
         InputError: if the device or the command cannot be used, or the model does not take the options.
         MissingExtraError: if a library that the model needs is not installed.
     """
-    name = read_name(name_or_path)
-    shown = name.label or os.fspath(name.target)
-    exported = read_exported(Path(name.target)) if name.kind == "onnx" and name.family is None else None
-    _check_engine(engine, name)
+    name = name_or_path if isinstance(name_or_path, ModelName) else read_name(name_or_path)
+    kind = name.kind
+    if kind == "onnx" and name.family is None and read_exported(Path(name.target)) is not None:
+        kind = "exported"
+    opener, shown = OPENERS[kind], name.label or os.fspath(name.target)
+    if engine not in ("auto", opener.engine):
+        raise _other_engine(engine, os.fspath(name.target))
     limit = read_bytes(max_memory) if isinstance(max_memory, str) else max_memory
-    if name.kind == "network":
-        _need_torch(shown)
-        return _painter(
-            _file_of(name),
-            name.label,
-            device,
-            options,
-            precision=precision,
-            detail=detail,
-            max_memory=limit,
-        )
-    if precision != "fp32":
-        raise InputError(
-            f"{shown} computes in its own precision; leave precision out, or use a network such as "
-            f"{DEFAULT_MODEL}"
-        )
-    if exported is not None:
-        return _exported_painter(exported, name.label, device, options, detail=detail, max_memory=limit)
-    if max_memory is not None or detail != "auto":
-        raise InputError(
-            f"{shown} fills whole pictures in its own way and takes neither max_memory nor detail; leave "
-            "them out, or use a network such as medfe-small"
-        )
-    if options is not None and name.kind == "command":
-        raise InputError("a command takes no sampling options; write them among its words")
-    if options is not None:
-        raise _takes_no_options(shown)
-    if name.kind == "classical":
-        return CLASSICAL[str(name.target)](name=name.label)
-    if name.kind == "command":
-        return Command(str(name.target), name=name.label)
-    if name.kind == "onnx":
-        return open_onnx(_file_of(name), family=name.family, device=device, name=name.label)
-    _need_torch(shown)
+    usual = {"precision": "fp32", "max_memory": None, "detail": "auto", "options": None}
+    asked = {"precision": precision, "max_memory": limit, "detail": detail, "options": options}
+    given = {key: value for key, value in asked.items() if value != usual[key]}
+    refused = next((key for key in given if key not in opener.takes), None)
+    if refused is not None:
+        raise InputError(REFUSALS[refused].format(shown))
+    return opener.open(name, device, given)
+
+
+@dataclass(frozen=True)
+class Opener:
+    """How one kind of model is opened.
+
+    Attributes:
+        open: makes an inpainter of name, device and those settings that are not the usual ones.
+        engine: what runs it, ``torch`` or ``onnx``; None: neither.
+        takes: the settings that this kind follows.
+    """
+
+    open: Callable[[ModelName, str, Mapping[str, Any]], Inpainter]
+    engine: Literal["torch", "onnx"] | None = None
+    takes: tuple[str, ...] = ()
+
+
+def _open_network(name: ModelName, device: str, given: Mapping[str, Any]) -> Inpainter:
+    path = _file_of(name)
+    from twofold.checkpoints.format import build_network, load_weights
+    from twofold.engine.backends.precision import prepare
+    from twofold.engine.torch_inpainter import TorchInpainter
+    from twofold.network import FillingNetwork
+
+    settings = dict(given)
+    weights, precision = load_weights(path), settings.pop("precision", "fp32")
+    network = prepare(cast("FillingNetwork", build_network(weights)), precision, choose_device(device))
+    return TorchInpainter(network, name.label or weights.name, device=device, files=[path], **settings)
+
+
+def _open_exported(name: ModelName, device: str, given: Mapping[str, Any]) -> Inpainter:
+    exported = read_exported(Path(name.target))
+    assert exported is not None  # ``load`` has looked
+    return OnnxInpainter(exported, name=name.label, device=device, **given)
+
+
+def _open_onnx(name: ModelName, device: str, given: Mapping[str, Any]) -> Inpainter:
+    return open_onnx(_file_of(name), family=name.family, device=device, name=name.label)
+
+
+def _open_torchscript(name: ModelName, device: str, given: Mapping[str, Any]) -> Inpainter:
+    _need_torch(os.fspath(name.target))
     from twofold.engine.torchscript_file import open_torchscript
 
     return open_torchscript(_file_of(name), family=name.family, device=device, name=name.label)
 
 
-def load_network(name_or_path: str | os.PathLike[str], *, device: str = "auto") -> FillingNetwork:
-    """Load a network alone, on its device and without gradients, for those who hold inpainters around it.
+def _open_classical(name: ModelName, device: str, given: Mapping[str, Any]) -> Inpainter:
+    return CLASSICAL[str(name.target)](name=name.label)
 
-    Args:
-        name_or_path: as ``load`` takes it, of a network of ours.
-        device: see ``load``.
 
-    Raises:
-        CheckpointError: if there is no such network, or its file is damaged or does not fit.
-        InputError: if the device cannot be used, or it is another kind of model.
-    """
-    name = read_name(name_or_path)
-    if name.kind != "network":
-        raise InputError(f"{os.fspath(name_or_path)} is no network of ours; give one such as medfe-small")
-    _need_torch(os.fspath(name.target))
-    from twofold.checkpoints.format import build_network, load_weights
-    from twofold.engine.precision import prepare
+def _open_command(name: ModelName, device: str, given: Mapping[str, Any]) -> Inpainter:
+    return Command(str(name.target), name=name.label)
 
-    network, place = build_network(load_weights(_file_of(name))), choose_device(device)
-    network.to(place).float().eval().requires_grad_(False)
-    return prepare(cast("FillingNetwork", network), "fp32", place)
+
+OPENERS: dict[Kind, Opener] = {
+    "network": Opener(_open_network, "torch", ("options", "detail", "max_memory", "precision")),
+    "exported": Opener(_open_exported, "onnx", ("options", "detail", "max_memory")),
+    "onnx": Opener(_open_onnx, "onnx"),
+    "torchscript": Opener(_open_torchscript, "torch"),
+    "classical": Opener(_open_classical),
+    "command": Opener(_open_command),
+}
+"""What opens each kind of model."""
+_WHOLE = (
+    "{} fills whole pictures in its own way and takes neither max_memory nor detail; leave them out, or use "
+    f"a network such as {DEFAULT_MODEL}"
+)
+REFUSALS = {
+    "precision": "{} computes in its own precision; leave precision out, or use a network such as "
+    f"{DEFAULT_MODEL}",
+    "max_memory": _WHOLE,
+    "detail": _WHOLE,
+    "options": "{} gives one best answer and takes no sampling options; use a model that samples, such as "
+    "dsi-small",
+}
+"""What is said of a setting that a kind of model does not follow."""
 
 
 def inpaint(
@@ -148,6 +171,7 @@ def inpaint(
     model: str | os.PathLike[str] = DEFAULT_MODEL,
     seed: int = 0,
     device: str = "auto",
+    channels: Channels = "RGB",
 ) -> npt.NDArray[np.generic]:
     """Fill the white part of ``mask`` in ``image`` and give the picture back.
 
@@ -160,6 +184,7 @@ def inpaint(
         model: see ``load``.
         seed: the same seed gives the same picture.
         device: see ``load``.
+        channels: the order of colours in an array, and so in the answer: ``BGR`` for arrays of OpenCV.
 
     Returns:
         The picture in the shape and depth of the input; outside the hole every pixel is the same.
@@ -169,64 +194,34 @@ def inpaint(
     """
     name = read_name(model)
     if name.kind in ("classical", "command"):
-        return load(model).fill(image, mask, seed=seed).image
-    return _last_painter(model, _file_of(name), device).fill(image, mask, seed=seed).image
+        inpainter = load(name)
+    else:
+        state = (file := _file_of(name).resolve()).stat()
+        same = model if isinstance(model, str) else Path(model)
+        inpainter = _unchanged(same, file, state.st_mtime_ns, state.st_size, device)
+    return inpainter.fill(image, mask, seed=seed, channels=channels).image
 
 
-def _painter(
-    path: Path,
-    label: str | None,
-    device: str,
-    options: object | Mapping[str, Any] | None,
-    *,
-    precision: Precision,
-    detail: Detail,
-    max_memory: int | None,
-) -> Inpainter:
-    from twofold.checkpoints.format import build_network, load_weights
-    from twofold.engine.precision import prepare
-    from twofold.engine.torch_inpainter import TorchInpainter
-
-    weights = load_weights(path)
-    network = prepare(cast("FillingNetwork", build_network(weights)), precision, choose_device(device))
-    painter = TorchInpainter(
-        network,
-        label or weights.name,
-        device=device,
-        digest=file_digest(path),
-        detail=detail,
-        max_memory=max_memory,
-    )
-    if options is not None:
-        set_options(network, options, weights.name)
-    return painter
+@lru_cache(maxsize=1)
+def _unchanged(model: str | Path, file: Path, modified: int, size: int, device: str) -> Inpainter:
+    """Keep the model that was used last, as long as its file is the same."""
+    return load(model, device=device)
 
 
-def _exported_painter(
-    exported: Exported,
-    label: str | None,
-    device: str,
-    options: object | Mapping[str, Any] | None,
-    *,
-    detail: Detail,
-    max_memory: int | None,
-) -> Inpainter:
-    painter = OnnxInpainter(exported, name=label, device=device, detail=detail, max_memory=max_memory)
-    if options is not None:
-        set_options(painter.network, options, painter.name)
-    return painter
+def list_models() -> list[str]:
+    """Names that ``load`` takes without a file: bundled networks, then classical methods."""
+    from twofold.checkpoints.released import bundled_models
+
+    return [*bundled_models(), *CLASSICAL]
 
 
-def _check_engine(engine: Engine, name: ModelName) -> None:
-    """Refuse a model that another engine runs than the one that was asked for."""
-    shown = os.fspath(name.target)
-    if engine == "onnx" and name.kind != "onnx":
-        raise InputError(
+def _other_engine(engine: str, shown: str) -> InputError:
+    if engine == "onnx":
+        return InputError(
             f"the ONNX engine runs exported networks, and {shown} is none; write one where PyTorch is, by "
             f"`twofold export {DEFAULT_MODEL} {DEFAULT_MODEL}.onnx`, and give that file as the model"
         )
-    if engine == "torch" and name.kind not in ("network", "torchscript"):
-        raise InputError(f"{shown} does not run on PyTorch; leave the engine out")
+    return InputError(f"{shown} does not run on PyTorch; leave the engine out")
 
 
 def _need_torch(model: str) -> None:
@@ -240,61 +235,6 @@ def _need_torch(model: str) -> None:
         ) from error
 
 
-def set_options(
-    network: FillingNetwork | TileNetwork, options: object | Mapping[str, Any], name: str
-) -> None:
-    """Replace a network's sampling options, or some of them.
-
-    Args:
-        network: is changed.
-        options: another dataclass of the network's own kind, or a dict of what to change.
-        name: of the network, for messages.
-
-    Raises:
-        InputError: if the network does not take them.
-    """
-    own: Any = getattr(network, "options", None)
-    if own is None:
-        raise _takes_no_options(name)
-    changes = options
-    if isinstance(changes, Mapping):
-        known = [field.name for field in fields(own)]
-        unknown = [key for key in changes if key not in known]
-        if unknown:
-            raise InputError(f"{name} takes no option {unknown[0]!r}; it takes {', '.join(known)}")
-        try:
-            options = replace(own, **changes)
-        except TypeError as error:  # a value of another kind, such as text for a number
-            raise InputError(f"options {dict(changes)} of {name} cannot be used ({error})") from error
-    if type(options) is not type(own):
-        raise InputError(
-            f"{name} takes no options of type {type(options).__name__}; "
-            f"give {type(own).__name__} or a dict of what to change"
-        )
-    network.options = options  # type: ignore[union-attr,misc]  # of a network that samples
-
-
-def _takes_no_options(name: str) -> InputError:
-    return InputError(
-        f"{name} gives one best answer and takes no sampling options; "
-        "use a model that samples, such as dsi-small"
-    )
-
-
-def _last_painter(model: str | os.PathLike[str], path: Path, device: str) -> Inpainter:
-    file = path.resolve()
-    state = file.stat()
-    return _unchanged_painter(
-        model if isinstance(model, str) else Path(model), file, state.st_mtime_ns, state.st_size, device
-    )
-
-
-@lru_cache(maxsize=1)
-def _unchanged_painter(model: str | Path, file: Path, modified: int, size: int, device: str) -> Inpainter:
-    """Keep the model that was used last, as long as its file is the same."""
-    return load(model, device=device)
-
-
 def _file_of(name: ModelName) -> Path:
     """The file behind a name of a model that has one."""
     if name.kind != "network":
@@ -303,7 +243,7 @@ def _file_of(name: ModelName) -> Path:
         if not path.is_file():
             raise CheckpointError(f"there is no model file {os.fspath(name.target)}; give one that exists")
         return path
-    _need_torch(os.fspath(name.target))
+    _need_torch(name.label or os.fspath(name.target))
     from twofold.checkpoints.released import find_weights
 
     try:

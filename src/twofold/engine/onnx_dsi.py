@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.dsi.options import SamplingOptions
+from twofold.engine.detail.filters import widened
 from twofold.engine.onnx_masked import MaskedSampler
 from twofold.engine.onnx_sampler import Floats, Graph, Mask, SamplerSizes, StepSampler
-from twofold.engine.smoothing import widened
-from twofold.engine.tile_network import TileAnswers
 from twofold.errors import CheckpointError, InputError
-from twofold.inpainter import Progress
+from twofold.inpainter import Progress, Sample
 
 
 class OnnxDsi:
@@ -43,7 +42,8 @@ class OnnxDsi:
             self._official = document["mode"] == "official"
             known = {field.name for field in fields(SamplingOptions)}
             sampling = {key: value for key, value in document["sampling"].items() if key in known}
-            self.options = SamplingOptions(**sampling)
+            self.default_options = SamplingOptions(**sampling)
+            self.check_options(self.default_options)
             self._condition, self._paint = graphs["condition"], graphs["paint"]
             self._sampler = _samplers(graphs, document)
         except (KeyError, TypeError, AttributeError, InputError) as error:
@@ -51,18 +51,12 @@ class OnnxDsi:
                 f"the export of {document['name']} is incomplete ({error!r}); export it again"
             ) from error
 
-    @property
-    def options(self) -> SamplingOptions:
-        """How structures are sampled; may be replaced.
+    def check_options(self, options: SamplingOptions) -> None:
+        """Refuse options that an exported network cannot follow.
 
         Raises:
-            InputError: on replacing, if official mode is given an option of ours, or what is asked for
-                needs PyTorch.
+            InputError: if official mode is given an option of ours, or what is asked for needs PyTorch.
         """
-        return self._options
-
-    @options.setter
-    def options(self, options: SamplingOptions) -> None:
         if self._official and options.keep_margin is not None:
             raise InputError(
                 f"keep_margin is {options.keep_margin}, but official mode samples every code; "
@@ -73,45 +67,43 @@ class OnnxDsi:
                 f"precision is {options.precision}, but exported networks sample in float32; leave it out, "
                 "or use the weights themselves"
             )
-        self._options = options
-
-    @property
-    def diverse(self) -> bool:
-        """Whether another seed gives another answer: not if always the likeliest code is taken."""
-        return self._options.temperature > 0
 
     def fill(
         self,
         image: npt.NDArray[np.uint8],
         hole: npt.NDArray[np.bool_],
         seeds: Sequence[int],
+        options: SamplingOptions | None = None,
         *,
         progress: Progress | None = None,
-    ) -> TileAnswers:
+    ) -> list[Sample]:
         """Fill one tile of the native size, once for each seed; see ``TileNetwork.fill``."""
+        options = options or self.default_options
         picture = {"image": image[None], "hole": hole[None].astype(np.uint8)}
         condition, own = self._condition(["condition", "codes"], picture)
-        known = self._known(hole)
+        known = self._known(hole, options.keep_margin)
         sampler = self._sampler(condition)
-        steps = sampler.steps(known, self._options)
+        steps = sampler.steps(known, options)
         drawn = []
         for number, seed in enumerate(seeds):
             told = _steps_of(progress, number * steps, len(seeds) * steps)
-            drawn.append(sampler.draw(seed, self._options, own, known, progress=told))
+            drawn.append(sampler.draw(seed, options, own, known, progress=told))
         names = ["answer", "structure", "score"]
         painted = [self._paint(names, {**picture, "codes": one.codes[None]}) for one in drawn]
-        return TileAnswers(
-            np.concatenate([answer for answer, _, _ in painted]),
-            structure=np.concatenate([structure for _, structure, _ in painted]),
-            log_likelihood=np.array([one.log_likelihood for one in drawn]),
-            codes=np.stack([one.codes for one in drawn]),
-            score=np.concatenate([score for _, _, score in painted]).astype(np.float64),
-        )
+        return [
+            Sample(
+                answer[0],
+                structure[0],
+                log_likelihood=float(one.log_likelihood),
+                codes=np.asarray(one.codes, np.int64),
+                score=float(score[0]),
+            )
+            for one, (answer, structure, score) in zip(drawn, painted, strict=True)
+        ]
 
-    def _known(self, hole: npt.NDArray[np.bool_]) -> Mask:
+    def _known(self, hole: npt.NDArray[np.bool_], margin: int | None) -> Mask:
         """Where the picture's own codes are kept, one for each 8x8 pixels."""
         rows, columns = (side // self.size_multiple for side in hole.shape)
-        margin = self._options.keep_margin
         if margin is None:
             return np.zeros((rows, columns), np.bool_)
         cells = hole.reshape(rows, self.size_multiple, columns, self.size_multiple)

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twofold.engine.detail import Detail
+from twofold.engine.backends.tile_network import TileNetwork
 from twofold.engine.exported import Exported
 from twofold.engine.foreign import cause_of
 from twofold.engine.network_inpainter import NetworkInpainter
 from twofold.engine.onnx_dsi import OnnxDsi
 from twofold.engine.onnx_file import open_session, runtime_of
 from twofold.engine.onnx_sampler import Graph
-from twofold.engine.tile_network import TileAnswers, TileNetwork
-from twofold.errors import CheckpointError
-from twofold.inpainter import Progress
+from twofold.errors import CheckpointError, InputError
+from twofold.inpainter import Detail, Progress, Sample, SamplingChanges
 
 
 class OnnxInpainter(NetworkInpainter):
@@ -35,6 +34,7 @@ class OnnxInpainter(NetworkInpainter):
         *,
         name: str | None = None,
         device: str = "auto",
+        options: SamplingChanges = None,
         detail: Detail = "auto",
         max_memory: int | None = None,
     ) -> None:
@@ -44,12 +44,13 @@ class OnnxInpainter(NetworkInpainter):
             exported: see ``read_exported``.
             name: for reports; None: its own.
             device: see ``twofold.engine.onnx_file.open_session``.
+            options: see ``NetworkInpainter``.
             detail: see ``NetworkInpainter``.
             max_memory: see ``NetworkInpainter``.
 
         Raises:
             CheckpointError: if a file is damaged, or of a family that is not known here.
-            InputError: if the device cannot be used, or there is no such detail.
+            InputError: if device, options or detail cannot be used.
             MissingExtraError: if onnxruntime is not installed.
         """
         document = exported.document
@@ -60,12 +61,12 @@ class OnnxInpainter(NetworkInpainter):
             )
         sessions = {graph: open_session(file, device) for graph, file in exported.files.items()}
         graphs = {graph: _runner(session, exported.files[graph]) for graph, session in sessions.items()}
-        self.network = NETWORKS[family](graphs, document)
         super().__init__(
-            self.network,
+            NETWORKS[family](graphs, document),
             name or document["name"],
             runtime=runtime_of(next(iter(sessions.values()))),
-            digest=exported.digest,
+            files=exported.paths,
+            options=options,
             detail=detail,
             max_memory=max_memory,
         )
@@ -79,9 +80,8 @@ class OnnxMedfe:
         document: of the export.
     """
 
-    diverse = False
+    default_options = None
     """One best answer, whatever the seed."""
-    options = None
 
     def __init__(self, graphs: Mapping[str, Graph], document: Mapping[str, Any]) -> None:
         self.size_multiple: int = document["size_multiple"]
@@ -96,14 +96,25 @@ class OnnxMedfe:
         image: npt.NDArray[np.uint8],
         hole: npt.NDArray[np.bool_],
         seeds: Sequence[int],
+        options: None = None,
         *,
         progress: Progress | None = None,
-    ) -> TileAnswers:
+    ) -> list[Sample]:
         """Fill one tile; its one answer is given for each seed. See ``TileNetwork.fill``."""
         names = ["answer", *self._views]
         arrays = self._network(names, {"image": image[None], "hole": hole[None].astype(np.uint8)})
-        each = {name: np.repeat(array, len(seeds), axis=0) for name, array in zip(names, arrays, strict=True)}
-        return TileAnswers(each["answer"], each.get("structure"), each.get("texture"))
+        named = {
+            "image" if name == "answer" else name: array[0] for name, array in zip(names, arrays, strict=True)
+        }
+        return [Sample(**named) for _ in seeds]
+
+    def check_options(self, options: object) -> None:
+        """Refuse options: there is nothing to sample.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"MEDFE gives one best answer and takes no options, got {options}; leave them out")
 
 
 NETWORKS: dict[str, Callable[[Mapping[str, Graph], Mapping[str, Any]], TileNetwork]] = {

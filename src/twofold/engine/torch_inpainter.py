@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 from torch import nn
 
 from twofold.devices import choose_device
-from twofold.engine.detail import Detail
-from twofold.engine.network_inpainter import AT_ONCE, NetworkInpainter
-from twofold.engine.torch_tiles import TorchTiles
+from twofold.engine.backends.torch_tiles import TorchTiles
+from twofold.engine.network_inpainter import NetworkInpainter
+from twofold.inpainter import Detail, SamplingChanges
 from twofold.network import FillingNetwork
-
-__all__ = ["AT_ONCE", "TorchInpainter"]
 
 
 class TorchInpainter(NetworkInpainter):
@@ -27,22 +28,25 @@ class TorchInpainter(NetworkInpainter):
         name: str,
         *,
         device: str = "auto",
-        digest: str | None = None,
+        files: Sequence[Path] = (),
+        options: SamplingChanges = None,
         detail: Detail = "auto",
         max_memory: int | None = None,
     ) -> None:
         """Take a network; a torch module is moved to the device and set to evaluation.
 
         Args:
-            network: fills batches of crops.
+            network: fills batches of tiles.
             name: for reports.
             device: see ``twofold.devices.choose_device``.
-            digest: see ``NetworkInpainter``.
-            detail: see ``NetworkInpainter``.
-            max_memory: see ``NetworkInpainter``.
+            files: see ``NetworkInpainter``, as all that follow.
+            options: how it samples.
+            detail: of the surroundings.
+            max_memory: in bytes.
 
         Raises:
-            InputError: if the device cannot be used, or there is no such detail.
+            InputError: if the device cannot be used, there is no such detail, or the network does not take
+                the options.
         """
         place = choose_device(device)
         if isinstance(network, nn.Module):
@@ -51,7 +55,8 @@ class TorchInpainter(NetworkInpainter):
             TorchTiles(network, place),
             name,
             runtime=f"torch {torch.__version__}, {place.type}{_unusual_precision(network)}",
-            digest=digest,
+            files=files,
+            options=options,
             detail=detail,
             max_memory=max_memory,
         )

@@ -10,31 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.errors import InputError, MaskError
-from twofold.inpainter import Progress, Result, Sample
-from twofold.pixels import composite, read_hole, read_photo, rgb8
+from twofold.inpainter import Channels, Detail, Inpainter, Progress, Result, Sample, SamplingChanges
+from twofold.pixels import composite, in_order, read_hole, read_photo, rgb8
 
 if TYPE_CHECKING:
-    from twofold.inpainter import ImageLike, MaskLike
+    from twofold.pixels import ImageLike, MaskLike
 
 
-class WholePicture:
+class WholePicture(Inpainter):
     """An inpainter that is shown the whole picture as 8-bit RGB, black in the hole.
 
     Grey and 16-bit pictures get fills of that precision. What the picture held in its hole never
     reaches the method.
     """
 
-    name: str
-    """Name of the model in reports."""
-    diverse: bool = False
-    """Whether another seed gives another answer that is worth asking for."""
     _seeded: bool = False
     """Whether each answer is computed, by its own seed; otherwise one is computed and repeated."""
-
-    @property
-    def fingerprint(self) -> str | None:
-        """All that the answers depend on; see ``twofold.engine.fingerprints``."""
-        raise NotImplementedError
 
     def fill(
         self,
@@ -43,6 +34,9 @@ class WholePicture:
         samples: int = 1,
         seed: int = 0,
         *,
+        options: SamplingChanges = None,
+        detail: Detail | None = None,
+        channels: Channels = "RGB",
         progress: Progress | None = None,
         on_sample: Callable[[Sample], None] | None = None,
     ) -> Result:
@@ -51,14 +45,23 @@ class WholePicture:
         Raises:
             ImageError: if the image cannot be read.
             MaskError: if the mask cannot be used, or leaves nothing of the image.
-            InputError: if ``samples`` or ``seed`` is out of range.
+            InputError: if ``samples`` or ``seed`` is out of range, or options or detail are asked for.
             CheckpointError: if a model cannot answer.
         """
         if samples < 1 or seed < 0:
             raise InputError(
                 f"samples is {samples} and seed is {seed}; give at least 1 sample and a seed of at least 0"
             )
-        pixels = read_photo(image).pixels
+        if options is not None:
+            raise InputError(
+                f"{self.name} takes no sampling options; use a model that samples, such as dsi-small"
+            )
+        if detail is not None:
+            raise InputError(
+                f"{self.name} fills whole pictures in its own way and takes no detail; leave it out, or use "
+                "a network such as medfe-small"
+            )
+        pixels = in_order(read_photo(image).pixels, channels)
         hole = read_hole(mask, *pixels.shape[:2])
         if hole.all():
             raise MaskError("mask covers the whole image; leave a part of it black, to fill from")
@@ -71,7 +74,7 @@ class WholePicture:
             else:
                 sample_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
                 fill = self._fill(known, hole, sample_seed) if hole.any() else known
-                answers.append(Sample(composite(pixels, fill, hole), index=index))
+                answers.append(Sample(in_order(composite(pixels, fill, hole), channels), index=index))
             if progress is not None:
                 progress(index + 1, samples)
             if on_sample is not None:

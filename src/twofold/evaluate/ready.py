@@ -13,17 +13,17 @@ from PIL import Image
 
 from twofold.errors import ImageError, InputError
 from twofold.evaluate.cases import Cases, digest
-from twofold.inpainter import Progress, Result, Sample
+from twofold.inpainter import Channels, Detail, Inpainter, Progress, Result, Sample, SamplingChanges
 from twofold.pixels import ENDINGS, read_hole, read_photo, replacing, rgb8
 
 if TYPE_CHECKING:
-    from twofold.inpainter import ImageLike, MaskLike
+    from twofold.pixels import ImageLike, MaskLike
 
 PREFIX = "results:"
 """Begins the name of a model that is a folder of finished pictures."""
 
 
-class ReadyAnswers:
+class ReadyAnswers(Inpainter):
     """Finished pictures in a folder, one a case, under the names that ``export_cases`` gives.
 
     ``NAME.png`` (or any other picture ending) is the answer to case NAME; ``NAME-1.png``, ``NAME-2.png``,
@@ -34,8 +34,6 @@ class ReadyAnswers:
         diverse: whether the first case has several answers.
         fingerprint: None: files may change, and reading them is cheap.
     """
-
-    fingerprint: str | None = None
 
     def __init__(self, folder: Path, cases: Cases, *, name: str | None = None) -> None:
         """Find the answers to all cases.
@@ -73,6 +71,9 @@ class ReadyAnswers:
         samples: int = 1,
         seed: int = 0,
         *,
+        options: SamplingChanges = None,
+        detail: Detail | None = None,
+        channels: Channels = "RGB",
         progress: Progress | None = None,
         on_sample: Callable[[Sample], None] | None = None,
     ) -> Result:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from twofold.diffusion import diffuse
+from twofold.errors import InputError
 from twofold.inpainter import Progress
 from twofold.medfe.config import MedfeConfig
 from twofold.medfe.convs import ConvNormAct, leaky
@@ -121,22 +122,37 @@ class Medfe(nn.Module):
         """Twice the native size; up to 416 pixels, full scale was measured to beat scaling down."""
         return self.config.native_size * (1 if self.config.mode == "official" else 2)
 
-    diverse = False
+    default_options = None
     """One best answer, whatever the seed."""
+
+    def check_options(self, options: object) -> None:
+        """Refuse options: there is nothing to sample.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"MEDFE gives one best answer and takes no options, got {options}; leave them out")
 
     packed: Literal["fp32", "bf16"] | None = None
     """Set by ``packed.pack``: inference only, and the precision of products."""
 
     def fill(
-        self, image: Image, hole: Hole, seeds: Sequence[int], *, progress: Progress | None = None
+        self,
+        image: Image,
+        hole: Hole,
+        seeds: Sequence[int],
+        options: None = None,
+        *,
+        progress: Progress | None = None,
     ) -> FilledBatch:
-        """Fill a batch of crops; this network has one answer, so the seeds change nothing.
+        """Fill a batch of tiles; this network has one answer, so the seeds change nothing.
 
         Args:
             image: [b 3 h w] in [-1, 1] with b seeds; or [1 3 h w], whose answer is computed once and
                 given for each seed.
             hole: [b 1 h w], 1 = missing, 0 = known.
             seeds: only their number matters.
+            options: there are none.
             progress: not called.
 
         Raises:

@@ -7,20 +7,23 @@ a ``hole`` is a boolean array [h w], True where the picture is missing.
 from __future__ import annotations
 
 from twofold.pixels.atomic import replacing
-from twofold.pixels.compositing import composite, rgb8, to_depth
-from twofold.pixels.holes import MaskWarning, hole_of, read_hole
-from twofold.pixels.photo import Photo, read_photo
+from twofold.pixels.compositing import composite, in_order, rgb8, to_depth
+from twofold.pixels.holes import MaskLike, MaskWarning, hole_of, read_hole
+from twofold.pixels.photo import ImageLike, Photo, read_photo
 from twofold.pixels.sheet import contact_sheet
 from twofold.pixels.writing import ENDINGS, check_output, write_photo
 
 __all__ = [
     "ENDINGS",
+    "ImageLike",
+    "MaskLike",
     "MaskWarning",
     "Photo",
     "check_output",
     "composite",
     "contact_sheet",
     "hole_of",
+    "in_order",
     "read_hole",
     "read_photo",
     "replacing",

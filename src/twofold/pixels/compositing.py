@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
+
+from twofold.errors import InputError
 
 # ITU-R 601, the weights of Pillow's own conversion to grey, in thousandths.
 LUMA = (299, 587, 114)
@@ -18,6 +22,23 @@ def rgb8(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
     channels = pixels[..., None] if pixels.ndim == 2 else pixels
     colour = np.repeat(channels, 3, axis=2) if channels.shape[2] == 1 else channels[..., :3]
     return np.ascontiguousarray(to_depth(colour, np.dtype(np.uint8)).astype(np.uint8, copy=False))
+
+
+def in_order(pixels: npt.NDArray[np.generic], channels: Literal["RGB", "BGR"]) -> npt.NDArray[np.generic]:
+    """Swap between RGB and the order ``channels`` of an array's colours; grey stays as it is.
+
+    Args:
+        pixels: [h w], [h w 1], [h w 3] or [h w 4]; alpha stays last.
+        channels: ``BGR`` is OpenCV's order.
+
+    Raises:
+        InputError: if there is no such order.
+    """
+    if channels not in ("RGB", "BGR"):
+        raise InputError(f"channels is {channels!r}; give 'RGB', or 'BGR' for arrays of OpenCV")
+    if channels == "RGB" or pixels.ndim == 2 or pixels.shape[2] < 3:
+        return pixels
+    return np.ascontiguousarray(pixels[..., [2, 1, 0, 3][: pixels.shape[2]]])
 
 
 def to_depth(pixels: npt.NDArray[np.generic], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:

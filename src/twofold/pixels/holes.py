@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +10,10 @@ import numpy.typing as npt
 from twofold.errors import ImageError, MaskError
 from twofold.pixels.compositing import luma1000
 from twofold.pixels.opening import check_size
-from twofold.pixels.photo import read_photo
+from twofold.pixels.photo import ImageLike, read_photo
 
-if TYPE_CHECKING:
-    from twofold.inpainter import MaskLike
-else:
-    MaskLike = object  # what can be read is said by read_photo, in a sentence
-
+MaskLike = ImageLike
+"""An image read as one grey channel, white (128 of 255 or more) = hole; or a bool array, True = hole."""
 # A mask may hold a few grey levels (a smoothed edge) before its user is told: a mask saved as JPEG
 # holds dozens, though few of its pixels are far from black or white. Many pixels of one level tell
 # as well.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +15,6 @@ from twofold.pixels.deep import is_negative, read_deep, stored_bits, unkept
 from twofold.pixels.metadata import kept_dpi, kept_exif, kept_profile, orientation_of, upright
 from twofold.pixels.opening import check_size, load_picture, open_picture, quiet_pillow, reason
 from twofold.pixels.regular import open_regular
-
-if TYPE_CHECKING:
-    from twofold.inpainter import ImageLike
-else:
-    ImageLike = object  # a wrong type is answered by read_photo, in a sentence
 
 _KINDS = "a path, a Pillow image, or a numpy array [h w], [h w 1], [h w 3] or [h w 4] of uint8 or uint16"
 _WAY_OUT = "convert it to grey, RGB or RGBA of 8 or 16 bits"
@@ -57,6 +51,11 @@ class Photo:
         return replace(self, pixels=pixels)
 
 
+ImageLike = str | os.PathLike[str] | Image.Image | npt.NDArray[np.generic] | Photo
+"""A file, a Pillow image, an array [h w], [h w 1], [h w 3] or [h w 4] of uint8 or uint16, or a photo that has
+been read."""
+
+
 def read_photo(image: ImageLike) -> Photo:
     """Read a picture; pixels keep their depth and are turned upright by their EXIF orientation.
 
@@ -64,17 +63,18 @@ def read_photo(image: ImageLike) -> Photo:
     reads it, AVIF. What would lose bits or channels is refused. Palettes and transparent colours are
     expanded to RGB or RGBA, grey with alpha to RGBA, one bit to grey. A Pillow image has the depth
     that Pillow shows, and is turned upright like a file.
-    An array is taken as it is, without a copy.
+    An array is taken as it is, without a copy; a photo that has been read is given back.
 
     Args:
-        image: a path, a Pillow image, or an array [h w], [h w 1], [h w 3] or [h w 4], uint8 or
-            uint16.
+        image: see ``ImageLike``.
 
     Raises:
         ImageError: if it cannot be read, is no file (a named pipe), holds several frames, CMYK, floats or
             32-bit integers, more pixels than twice ``PIL.Image.MAX_IMAGE_PIXELS`` (179 million), or
             more than a million on a side.
     """
+    if isinstance(image, Photo):
+        return image
     if isinstance(image, np.ndarray):
         return Photo(_checked_array(image))
     if isinstance(image, Image.Image):

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from twofold.errors import ImageError, InputError, MaskError, TwofoldError
@@ -17,9 +17,8 @@ from twofold.serve.labels import LIMITS, Label, chosen, note_of, read_label
 from twofold.serve.refusals import Refusal, unavailable
 
 if TYPE_CHECKING:
-    from twofold.engine.batching import SharedNetwork
-    from twofold.engine.detail import Detail
-    from twofold.inpainter import ImageLike, MaskLike
+    from twofold.inpainter import Detail
+    from twofold.pixels import ImageLike, MaskLike
     from twofold.serve.settings import Settings
 
 State = Literal["ready", "loading", "idle", "failed"]
@@ -88,7 +87,7 @@ class Cupboard:
         options: Mapping[str, Any] | None = None,
         cancelled: Cancelled | None = None,
         detail: Detail = "auto",
-    ) -> Inpainter:
+    ) -> _Turn:
         """An inpainter for one job; on first use the model is loaded in the calling thread.
 
         Args:
@@ -131,7 +130,6 @@ class _Shelf:
         self._label: Label = read_label(model)
         self._lock = threading.Lock()
         self._failed_at = 0.0
-        self._network: SharedNetwork | None = None
         self._painter: Inpainter | None = None
         self._closed = False
 
@@ -167,24 +165,16 @@ class _Shelf:
 
     def painter(
         self, options: Mapping[str, Any] | None, cancelled: Cancelled | None, detail: Detail
-    ) -> Inpainter:
+    ) -> _Turn:
         """See ``Cupboard.get``."""
         self.load(cancelled)
         self.last_used = time.monotonic()
-        if self._network is not None:
-            from twofold.engine.torch_inpainter import TorchInpainter
-
-            settings = self._settings
-            return TorchInpainter(
-                self._network.view(options, cancelled),
-                self.name,
-                device=settings.device,
-                detail=detail,
-                max_memory=settings.max_memory,
-            )
         if self._painter is None:
             raise unavailable(f"{self.name} is closed: the server is stopping")
-        return _Turn(self._painter, self._lock, cancelled, self._label.kind == "command")
+        asked = {key: value for key, value in (("options", options), ("detail", detail)) if value}
+        if detail == "auto":
+            del asked["detail"]
+        return _Turn(self._painter, self._lock, cancelled, self._label.kind == "command", asked)
 
     def load(self, cancelled: Cancelled | None) -> None:
         """Load the model unless it is there; others wait meanwhile.
@@ -213,9 +203,7 @@ class _Shelf:
 
     def close(self) -> None:
         """End the network's thread."""
-        self._closed, self.state = True, "idle"
-        if self._network is not None:
-            self._network.close()
+        self._closed, self.state, self._painter = True, "idle", None
 
     def _cannot(self) -> Refusal:
         return unavailable(
@@ -230,37 +218,33 @@ class _Shelf:
         settings = self._settings
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
-        if self._label.kind != "network":
-            from twofold.engine.load import load
+        from twofold.engine.load import load
 
-            self._painter = load(self._model, device=settings.device)
-            diverse = bool(getattr(self._painter, "diverse", False))
-            self._label = replace(self._label, diverse=diverse)
-            return
-        from twofold.engine.batching import SharedNetwork
-        from twofold.engine.load import load_network
-        from twofold.network import DiverseNetwork
-
-        network = load_network(self._model, device=settings.device)
-        options = chosen(asdict(network.options)) if isinstance(network, DiverseNetwork) else {}
-        diverse = isinstance(network, DiverseNetwork)
-        self._label = Label("network", diverse, network.native_size, options, note_of(diverse))
-        self._network = SharedNetwork(
-            network,
-            # Several crops at once take the memory of several.
-            settings.largest_batch if settings.max_memory is None else 1,
-            name=self.name,
-            on_batch=lambda size: self._cupboard.on_batch(size),
-        )
+        network = self._label.kind == "network"
+        limit = settings.max_memory if network else None
+        painter = load(self._model, device=settings.device, max_memory=limit)
+        self._painter = painter
+        if network:
+            options = chosen(dict(painter.options))
+            diverse = bool(painter.options)
+            self._label = replace(self._label, diverse=diverse, options=options, note=note_of(diverse))
+        else:
+            self._label = replace(self._label, diverse=painter.diverse)
 
 
 class _Turn:
     """An inpainter that many jobs share one after the other, as one job sees it."""
 
     def __init__(
-        self, painter: Inpainter, lock: threading.Lock, cancelled: Cancelled | None, foreign: bool
+        self,
+        painter: Inpainter,
+        lock: threading.Lock,
+        cancelled: Cancelled | None,
+        foreign: bool,
+        asked: Mapping[str, Any],
     ) -> None:
         self._painter, self._lock, self._cancelled, self._foreign = painter, lock, cancelled, foreign
+        self._asked = asked
 
     @property
     def name(self) -> str:
@@ -285,7 +269,9 @@ class _Turn:
         """
         with _taking(self._lock, self._cancelled):
             try:
-                return self._painter.fill(image, mask, samples, seed, progress=progress, on_sample=on_sample)
+                return self._painter.fill(
+                    image, mask, samples, seed, progress=progress, on_sample=on_sample, **self._asked
+                )
             except (ImageError, MaskError):
                 raise
             except InputError as error:

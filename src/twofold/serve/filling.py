@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from twofold.inpainter import Inpainter, Sample
+from twofold.inpainter import Sample
 from twofold.pixels import Photo
 from twofold.serve.jobs import Event, Job
 from twofold.serve.pictures import (
@@ -132,7 +132,7 @@ def region_of(order: Order) -> Region:
     return Region(left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top)
 
 
-def run_order(order: Order, painter: Inpainter, job: Job) -> None:
+def run_order(order: Order, painter: Any, job: Job) -> None:
     """Fill an order and tell of it: events ``progress`` and ``sample``, and ``done`` at the end.
 
     Raises:

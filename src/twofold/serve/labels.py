@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import twofold
-from twofold.engine.names import Kind, read_name
+from twofold.engine.model_name import Kind, read_name
 from twofold.errors import CheckpointError
 from twofold.pixels.regular import open_regular
 

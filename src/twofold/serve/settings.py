@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from twofold.engine.names import ModelName, read_name
+from twofold.engine.model_name import ModelName, read_name
 from twofold.errors import InputError
 
 DEFAULT_MODELS = ("medfe-small", "dsi-small")

@@ -1,0 +1,1 @@
+"""What runs our networks: PyTorch or ONNX Runtime."""

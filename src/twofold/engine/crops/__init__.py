@@ -1,0 +1,1 @@
+"""Windows around holes: choose them, cut them to tiles, bring answers back."""

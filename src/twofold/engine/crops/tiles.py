@@ -1,0 +1,136 @@
+"""Cut windows to the size that a network wants, and bring its answers back.
+
+Only numpy and Pillow; pure functions. What an image holds inside its hole never reaches a tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from twofold.engine.crops.resize import enlarged_strips, scale_known, touched
+from twofold.engine.crops.windows import Box, Window
+from twofold.pixels import composite, rgb8
+
+INSIDE = 128
+"""Level of hole pixels in a tile: any constant would do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A window as a network sees it: scaled down to its square, or mirrored out to it.
+
+    Attributes:
+        image: uint8 RGB [size size 3]; constant inside the hole.
+        hole: [size size], True = missing: every pixel that the hole touches.
+        content: where the window's own pixels are in the square; the rest is mirrored.
+        box: the window.
+        own: [h w] of the window, True = the answer goes here.
+    """
+
+    image: npt.NDArray[np.uint8]
+    hole: npt.NDArray[np.bool_]
+    content: Box
+    box: Box
+    own: npt.NDArray[np.bool_]
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the window was scaled down."""
+        return max(self.box.height, self.box.width) > len(self.hole)
+
+    def inside(self, view: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint8] | None:
+        """A network's view of this tile [h' w' 3], without the mirrored border."""
+        if view is None:
+            return None
+        scale = len(view) / len(self.hole)
+        rows = _scaled(self.content.top, self.content.bottom, scale)
+        return view[rows, _scaled(self.content.left, self.content.right, scale)]
+
+
+def _scaled(start: int, end: int, scale: float) -> slice:
+    """The same part of a smaller axis; never empty, however thin the photograph is."""
+    first = int(start * scale)
+    return slice(first, max(first + 1, round(end * scale)))
+
+
+def cut(image: npt.NDArray[np.generic], hole: npt.NDArray[np.bool_], window: Window, size: int) -> Tile:
+    """Cut a window out and bring it to a square of ``size``: scaled down, or mirrored at its edges.
+
+    Known pixels are scaled from known pixels alone, so what ``image`` holds inside the hole has
+    no influence on the tile.
+
+    Args:
+        image: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
+        hole: [h w], True = missing.
+        window: inside the image.
+        size: side of the square.
+    """
+    box = window.box
+    missing = hole[box.slices]
+    scale = min(1.0, size / max(box.height, box.width))
+    height = max(1, round(box.height * scale))
+    width = max(1, round(box.width * scale))
+    tile_hole = touched(missing, height, width)
+    if (height, width) == missing.shape:
+        colours = rgb8(image[box.slices])
+    else:
+        colours = scale_known(image[box.slices], missing, height, width)
+    tile_image = np.where(tile_hole[..., None], np.uint8(INSIDE), colours)
+    top, left = (size - height) // 2, (size - width) // 2
+    around = ((top, size - height - top), (left, size - width - left))
+    return Tile(
+        np.pad(tile_image, (*around, (0, 0)), mode="reflect"),
+        np.pad(tile_hole, around, mode="reflect"),
+        Box(top, left, top + height, left + width),
+        box,
+        window.own,
+    )
+
+
+def answer_values(
+    image: npt.NDArray[np.generic], answer: npt.NDArray[np.uint8], tile: Tile
+) -> npt.NDArray[np.generic]:
+    """What the picture holds at a tile's own missing pixels once it is filled.
+
+    Args:
+        image: the whole picture, any shape and depth that ``cut`` takes.
+        answer: uint8 RGB [size size 3] to ``tile``.
+        tile: what the network was given.
+
+    Returns:
+        Values in the order of ``tile.own``'s pixels, [m] or [m c], of the image's depth; alpha as it was.
+    """
+    content, deep = answer[tile.content.slices], image.dtype == np.uint16
+    strips = enlarged_strips(content, tile.own, deep=deep)
+    colours = [part_colours[tile.own[part.slices]] for part, part_colours in strips]
+    return own_values(image, np.concatenate(colours), tile)
+
+
+def own_values(
+    image: npt.NDArray[np.generic], colours: npt.NDArray[np.generic], tile: Tile
+) -> npt.NDArray[np.generic]:
+    """Bring colours [m 3] of a tile's own pixels to the picture's kind, [m] or [m c]; alpha as it was."""
+    before = image[tile.box.slices][tile.own]
+    return composite(before[:, None], colours[:, None], np.ones((len(before), 1), np.bool_))[:, 0]
+
+
+def paste(
+    image: npt.NDArray[np.generic], values: npt.NDArray[np.generic], tiles: Sequence[Tile]
+) -> npt.NDArray[np.generic]:
+    """A copy of the picture with these values at its missing pixels, tile after tile.
+
+    Args:
+        image: the whole picture.
+        values: [m] or [m c], those of all tiles in their order, see ``answer_values``.
+        tiles: every missing pixel is in one tile's ``own``.
+    """
+    filled, start = image.copy(), 0
+    for tile in tiles:
+        end = start + int(tile.own.sum())
+        filled[tile.box.slices][tile.own] = values[start:end]
+        start = end
+    return filled

@@ -1,0 +1,1 @@
+"""What a network's answer gets of the surroundings of its hole."""
