@@ -17,15 +17,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch.nn import functional as F
 
-from twofold.checkpoints.format import build_network, load_weights
-from twofold.checkpoints.released import find_weights
-from twofold.engine.torch_inpainter import TorchInpainter
-from twofold.evaluate.cases import Case
-from twofold.evaluate.compare import evaluate
-from twofold.evaluate.holes import choose_holes
-from twofold.evaluate.protocol import Protocol
-from twofold.evaluate.yardsticks import METRICS
-from twofold.medfe.bilateral_maps import (
+from bilateral_maps import (
     BilateralMaps,
     Half,
     bilateral_maps,
@@ -34,6 +26,14 @@ from twofold.medfe.bilateral_maps import (
     spatial_weights,
     switch_halves,
 )
+from twofold.checkpoints.format import build_network, load_weights
+from twofold.checkpoints.released import find_weights
+from twofold.engine.torch_inpainter import TorchInpainter
+from twofold.evaluate.cases import Case
+from twofold.evaluate.compare import evaluate
+from twofold.evaluate.holes import choose_holes
+from twofold.evaluate.protocol import Protocol
+from twofold.evaluate.yardsticks import METRICS
 from twofold.medfe.fill import FEATURE_FACTOR
 from twofold.medfe.model import Medfe
 from twofold.medfe.partial_conv import valid_features

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 import twofold
-from twofold.bench.literal_medfe import literal_composite, literal_discriminator, literal_generator
-from twofold.bench.medfe import seeded_networks, seeded_picture
+from medfe_speed import seeded_networks, seeded_picture
+from reference_medfe import reference_composite, reference_discriminator, reference_generator
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.checkpoints.from_medfe import (
     convert_discriminators,
@@ -101,7 +101,7 @@ def test_converted_weights_answer_as_the_literal_network(seed):
     network.load_state_dict(convert_generator(networks, CONFIG))
     image, hole = seeded_picture(CONFIG.native_size, seed)
     with torch.inference_mode():
-        theirs, ours = literal_generator(networks, image, hole), network(image, hole)
+        theirs, ours = reference_generator(networks, image, hole), network(image, hole)
     torch.testing.assert_close(ours.image, theirs.image, atol=1e-4, rtol=0)
     torch.testing.assert_close(ours.structure, theirs.structure_rgb, atol=1e-4, rtol=0)
     torch.testing.assert_close(ours.texture, theirs.texture_rgb, atol=1e-4, rtol=0)
@@ -139,8 +139,8 @@ def test_converted_discriminators_score_as_the_literal_ones(networks):
     image, _ = seeded_picture(128, 0)
     with torch.inference_mode():
         whole, local = judges(image, (32, 48))
-        expected = literal_discriminator(networks["D"], image)
-        expected_local = literal_discriminator(networks["F"], image[..., 32:96, 48:112])
+        expected = reference_discriminator(networks["D"], image)
+        expected_local = reference_discriminator(networks["F"], image[..., 32:96, 48:112])
     # Stand-in weights have no true singular vectors, so the scores are huge: compare relatively.
     torch.testing.assert_close(whole, expected, rtol=1e-4, atol=float(expected.abs().max()) * 1e-5)
     torch.testing.assert_close(
@@ -468,10 +468,10 @@ def test_full_size_answers_are_those_of_the_official_networks(converted, referen
         else:
             np.testing.assert_allclose(value.numpy(), expected, rtol=0, atol=1e-4, err_msg=name)
 
-    pasted = literal_composite(torch.from_numpy(reference["fake_out"]), image, hole)
+    pasted = reference_composite(torch.from_numpy(reference["fake_out"]), image, hole)
     assert np.array_equal(pasted, reference["composited_u8"])  # exactly, from the same answer
     # From our own answer the official cut to whole levels turns 1e-5 into a level now and then.
-    levels = literal_composite(output.image, image, hole).astype(int) - reference["composited_u8"]
+    levels = reference_composite(output.image, image, hole).astype(int) - reference["composited_u8"]
     assert np.abs(levels).max() <= 1
     assert (levels != 0).mean() < 1e-3
 
@@ -490,7 +490,7 @@ def test_the_literal_network_is_the_official_one(official_folder, reference):
         net: torch.load(official_folder / FILES[net], weights_only=True) for net in ("EN", "MEDFE", "DE")
     }
     with torch.inference_mode():
-        output = literal_generator(networks, *reference_inputs(reference))
+        output = reference_generator(networks, *reference_inputs(reference))
     np.testing.assert_allclose(output.image.numpy(), reference["fake_out"], rtol=0, atol=1e-4)
     np.testing.assert_allclose(output.structure_rgb.numpy(), reference["structure_rgb32"], rtol=0, atol=1e-4)
 

@@ -22,7 +22,7 @@ def test_imports_go_down_only():
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
 def test_style_is_clean(command):
-    done = run("-m", "ruff", *command, "src", "tests")
+    done = run("-m", "ruff", *command, "src", "tests", "benchmarks", "examples")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

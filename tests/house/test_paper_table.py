@@ -38,9 +38,12 @@ NAMED = [
 
 
 def resolve(file: str, name: str) -> Any:
-    """Import ``folder/file.py`` of the package and walk to the object."""
-    assert (ROOT / "src" / "twofold" / file).is_file(), f"{file} does not exist"
-    found: Any = importlib.import_module("twofold." + file.removesuffix(".py").replace("/", "."))
+    """Import ``folder/file.py`` of the package, or a file of the benchmarks, and walk to the object."""
+    if file.startswith("benchmarks/"):
+        found: Any = importlib.import_module(Path(file).stem)
+    else:
+        assert (ROOT / "src" / "twofold" / file).is_file(), f"{file} does not exist"
+        found = importlib.import_module("twofold." + file.removesuffix(".py").replace("/", "."))
     for part in name.split("."):
         found = getattr(found, part)
     return found

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.bench import literal_medfe as literal
+import reference_medfe as reference
 from twofold.medfe import official
 from twofold.medfe.config import tiny
 from twofold.medfe.equalize import spatial_propagation
@@ -25,7 +25,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_range_propagation_and_its_layout_are_the_literal_ones(channels, height, width, seed):
     features = random(1, channels, height, width, seed=seed) * 2
     ours = official._as_if_transposed(official_range_propagation(features, 3))
-    torch.testing.assert_close(ours, literal._range(features), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours, reference._range(features), atol=1e-5, rtol=1e-5)
 
 
 @settings(deadline=None, max_examples=20)
@@ -33,7 +33,7 @@ def test_range_propagation_and_its_layout_are_the_literal_ones(channels, height,
 def test_spatial_propagation_and_its_layout_are_the_literal_ones(channels, height, width):
     features = random(1, channels, height, width)
     ours = official._as_if_transposed(spatial_propagation(features, 1.5))
-    torch.testing.assert_close(ours, literal._spatial(features), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours, reference._spatial(features), atol=1e-5, rtol=1e-5)
 
 
 def test_range_weights_outside_the_map_take_part_with_a_value_of_zero():
@@ -56,7 +56,7 @@ def test_the_layout_mixes_positions_and_channels_as_the_specification_says():
 
 
 def test_no_hole_ever_reaches_the_official_features():
-    assert literal._feature_hole(torch.ones(1, 1, 256, 256)).sum() == 0
+    assert reference._feature_hole(torch.ones(1, 1, 256, 256)).sum() == 0
     filling = OfficialFilling(replace(tiny("official"), native_size=192))
     pyramid = [random(1, c, 192 >> i, 192 >> i, seed=i) for i, c in enumerate(tiny().encoder_channels, 1)]
     nothing, everything = (filling(pyramid, torch.full((1, 1, 192, 192), value)) for value in (0.0, 1.0))
@@ -80,7 +80,7 @@ def test_folded_streams_equal_full_mask_convolutions(kernel, empty):
     expected, mask = features, torch.ones(1, 8, 6, 6)
     for conv, norm, mask_weight in zip(stream.convs, stream.norms, masks, strict=True):
         block = {"layer.input_conv.weight": conv.weight, "layer.mask_conv.weight": mask_weight}
-        expected, mask = literal._partial_conv(block, "layer", expected, mask)
+        expected, mask = reference._partial_conv(block, "layer", expected, mask)
         expected = torch.nn.functional.leaky_relu(norm(expected), 0.2)
     torch.testing.assert_close(stream(features), expected, atol=1e-4, rtol=1e-4)
     assert bool((mask == 0).any()) is False  # the third layer has no empty sum

@@ -19,7 +19,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("compare models on photographs with holes, in one table", "twofold.cli.evaluate"),
     "export": ("write a network as a file that runs without PyTorch", "twofold.cli.export"),
     "convert": ("turn the weights of other projects into ours", "twofold.cli.convert"),
-    "bench": ("measure time and memory of a network", "twofold.cli.bench"),
 }
 """Command -> its help in one line, and the module whose ``main(arguments)`` runs it."""
 

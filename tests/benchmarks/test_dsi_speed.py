@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from twofold.bench import dsi
-from twofold.bench.dsi import (
+import dsi_speed as dsi
+from dsi_speed import (
     DsiBench,
     Pace,
     _consistent,
@@ -20,7 +20,7 @@ from twofold.bench.dsi import (
     matrix_rate,
     seeded_generator,
 )
-from twofold.cli.main import main
+from speed import main
 from twofold.dsi.config import paper, tiny
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.sampling import sample_structure, sample_structure_naive
@@ -156,9 +156,9 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys, monkeypatc
         asked.append((rounds, options))
         return REPORT
 
-    monkeypatch.setattr("twofold.bench.dsi.bench_dsi", measured)
+    monkeypatch.setattr("dsi_speed.bench_dsi", measured)
     out = tmp_path / "figures.json"
-    command = ["bench", "dsi", "--rounds", "2", "--positions", "9", "--samples", "4", "--threads", "2"]
+    command = ["dsi", "--rounds", "2", "--positions", "9", "--samples", "4", "--threads", "2"]
     assert main([*command, "--seed", "7", "--json", str(out)]) == 0
     assert asked == [(2, {"positions": 9, "samples": 4, "threads": 2, "seed": 7})]
     printed = " ".join(capsys.readouterr().out.split())

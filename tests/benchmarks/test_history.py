@@ -7,14 +7,14 @@ import platform
 
 import pytest
 
-from twofold.bench.history import document, read_history, slower, write_history
-from twofold.bench.measuring import Row
-from twofold.cli.main import main
+from history import document, read_history, slower, write_history
+from measuring import Row
+from speed import main
 from twofold.errors import InputError
 
 RATES = {"fp32": 100.0, "bf16": 200.0}
 ROWS = [
-    Row("medfe-full", "literal", 1, 1, (4.0, 5.0), 4.0, {"other": 4.0}, 50.0, 3000.0),
+    Row("medfe-full", "reference", 1, 1, (4.0, 5.0), 4.0, {"other": 4.0}, 50.0, 3000.0),
     Row("medfe-full", "fp32", 1, 1, (1.0, 0.5), 0.5, {"encoder": 0.25}, 50.0, 900.0, 8.0, 60.0),
     Row("medfe-full", "fp32", 4, 1, (0.5,), 0.5, {}, 50.0, None, 32.0, 60.0),
 ]
@@ -34,7 +34,7 @@ def test_figures_follow_from_what_was_measured():
 
 def test_a_run_is_written_and_read_without_the_machines_name(tmp_path):
     path = write_history(run(), tmp_path / "benchmarks")
-    assert path.parent == tmp_path / "benchmarks" / "history"
+    assert path.parent == tmp_path / "benchmarks" / "runs"
     assert platform.node() not in path.name
     assert platform.node() not in path.read_text()
     assert read_history(path)["rows"] == json.loads(json.dumps(run()["rows"]))
@@ -63,7 +63,7 @@ def test_runs_without_a_common_row_cannot_be_compared():
 @pytest.mark.parametrize("content", ["", "[]", '{"format": "other", "rows": []}', '{"format": 1}'])
 def test_a_file_of_another_kind_is_refused(tmp_path, content):
     (tmp_path / "file.json").write_text(content)
-    with pytest.raises(InputError, match=r"is no run of twofold bench"):
+    with pytest.raises(InputError, match=r"is no run of benchmarks/speed.py"):
         read_history(tmp_path / "file.json")
 
 
@@ -74,17 +74,17 @@ def test_the_command_prints_writes_and_checks(tmp_path, capsys, monkeypatch):
         asked.update(options, models=models)
         return iter(ROWS)
 
-    monkeypatch.setattr("twofold.bench.measuring.measure", measured)
-    monkeypatch.setattr("twofold.bench.rates.matrix_rates", lambda: RATES)
+    monkeypatch.setattr("measuring.measure", measured)
+    monkeypatch.setattr("rates.matrix_rates", lambda: RATES)
     monkeypatch.setenv("COLUMNS", "200")
-    words = ["bench", "--models", "medfe-full", "--rounds", "2", "--threads", "2", "--no-memory"]
+    words = ["--models", "medfe-full", "--rounds", "2", "--threads", "2", "--no-memory"]
     assert main([*words, "--out", str(tmp_path)]) == 0
     assert asked["models"] == ("medfe-full",)
     assert (asked["rounds"], asked["threads"], asked["memory"]) == (2, 2, False)
     printed = capsys.readouterr().out
     assert "medfe-full fp32" in printed
     assert "100 GFLOP/s in fp32, 200 in bf16" in " ".join(printed.split())
-    (path,) = (tmp_path / "history").iterdir()
+    (path,) = (tmp_path / "runs").iterdir()
     assert main([*words, "--check", str(path)]) == 0
     before = json.loads(path.read_text())
     before["rows"][1]["times_faster"] = 10.0
@@ -95,8 +95,6 @@ def test_the_command_prints_writes_and_checks(tmp_path, capsys, monkeypatch):
 
 
 def test_a_check_against_nothing_is_refused_before_measuring(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "twofold.bench.measuring.measure", lambda *rest, **options: pytest.fail("it measured")
-    )
-    assert main(["bench", "--check", str(tmp_path / "none.json")]) == 2
-    assert "is no run of twofold bench" in capsys.readouterr().err
+    monkeypatch.setattr("measuring.measure", lambda *rest, **options: pytest.fail("it measured"))
+    assert main(["--check", str(tmp_path / "none.json")]) == 2
+    assert "is no run of benchmarks/speed.py" in capsys.readouterr().err

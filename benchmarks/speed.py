@@ -1,7 +1,8 @@
-"""``twofold bench``: measure time and memory of all networks on this machine, in one table."""
+"""``benchmarks/speed.py``: measure time and memory of all networks on this machine, in one table."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from twofold.errors import InputError, TwofoldError
+from twofold.pixels import replacing
+
 if TYPE_CHECKING:
-    from twofold.bench.dsi import DsiBench, Pace
-    from twofold.bench.medfe import MedfeBench
+    from dsi_speed import DsiBench, Pace
+    from medfe_speed import MedfeBench
 
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """Measure all networks beside the literal procedures of the papers: one table, one run.
+    """Measure all networks beside the reference procedures of the papers: one table, one run.
 
-    ``twofold bench medfe`` and ``twofold bench dsi`` measure the full-size networks alone, tensors in,
-    tensors out; ``twofold bench training`` measures steps of training.
+    ``speed.py medfe`` and ``speed.py dsi`` measure the full-size networks alone, tensors in, tensors out;
+    ``speed.py training`` measures steps of training.
     """
 
     models: tuple[str, ...] = ("medfe-small", "dsi-small", "medfe-full", "dsi-full")
@@ -44,7 +48,7 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class MedfeOptions:
-    """Fill 256x256 pixels by the full-size official MEDFE: the literal computation beside ours."""
+    """Fill 256x256 pixels by the full-size official MEDFE: the reference computation beside ours."""
 
     rounds: int = 5
     """Timed rounds of each, in turn, after one to warm up."""
@@ -76,7 +80,7 @@ class DsiOptions:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Train MEDFE for some steps: a literal float32 loop beside ours, on one batch."""
+    """Train MEDFE for some steps: a reference float32 loop beside ours, on one batch."""
 
     rounds: int = 3
     """Timed steps of each, in turn, after one to warm up."""
@@ -102,17 +106,23 @@ PARTS: dict[str, Callable[..., Any]] = {
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run ``twofold bench``; the exit status is 0, 1 if a check fails, or an error is raised."""
+    """Measure; the exit status is 0, 1 if a check fails, 2 if something given cannot be used."""
+    try:
+        return _run(argv)
+    except TwofoldError as error:
+        print(f"speed.py: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(argv: Sequence[str]) -> int:
     if not argv or argv[0] not in PARTS:
-        return _all(tyro.cli(BenchOptions, prog="twofold bench", args=list(argv)))
+        return _all(tyro.cli(BenchOptions, prog="speed.py", args=list(argv)))
     options: MedfeOptions | DsiOptions | TrainingOptions = tyro.extras.subcommand_cli_from_dict(
         PARTS,
-        prog="twofold bench",
+        prog="speed.py",
         description="Measure time and memory of a network on this machine.",
         args=list(argv),
     )
-    from twofold.errors import InputError
-
     if options.json is not None and not options.json.parent.is_dir():
         raise InputError(
             f"folder {options.json.parent} does not exist; make it first, or choose another place"
@@ -128,10 +138,10 @@ def main(argv: Sequence[str]) -> int:
 
 def _all(options: BenchOptions) -> int:
     """Measure, print, write and check."""
-    from twofold.bench.history import document, read_history, slower, write_history
-    from twofold.bench.measuring import LOADS, QUICK_LOADS, measure
-    from twofold.bench.medfe import thread_count
-    from twofold.bench.rates import describe_machine, matrix_rates
+    from history import document, read_history, slower, write_history
+    from measuring import LOADS, QUICK_LOADS, measure
+    from medfe_speed import thread_count
+    from rates import describe_machine, matrix_rates
 
     before = None if options.check is None else read_history(options.check)
     with thread_count(options.threads):
@@ -193,7 +203,7 @@ def _print_all(figures: dict[str, Any]) -> None:
 
 
 def _medfe(options: MedfeOptions) -> dict[str, Any]:
-    from twofold.bench.medfe import bench_medfe
+    from medfe_speed import bench_medfe
 
     report = bench_medfe(options.rounds, threads=options.threads, seed=options.seed)
     _print_medfe(report)
@@ -201,7 +211,7 @@ def _medfe(options: MedfeOptions) -> dict[str, Any]:
 
 
 def _dsi(options: DsiOptions) -> dict[str, Any]:
-    from twofold.bench.dsi import bench_dsi
+    from dsi_speed import bench_dsi
 
     report = bench_dsi(
         options.rounds,
@@ -215,7 +225,7 @@ def _dsi(options: DsiOptions) -> dict[str, Any]:
 
 
 def _training(options: TrainingOptions) -> dict[str, Any]:
-    from twofold.train.pace import training_pace
+    from training_speed import training_pace
 
     pace = training_pace(
         options.rounds,
@@ -227,8 +237,8 @@ def _training(options: TrainingOptions) -> dict[str, Any]:
     )
     figures = pace.as_json()
     print(
-        f"one step of {pace.batch_size} photographs: literal float32 {pace.literal:.2f} s, ours in bfloat16 "
-        f"{pace.ours:.2f} s, {pace.speedup:.1f} times faster, "
+        f"one step of {pace.batch_size} photographs: reference float32 {pace.reference:.2f} s, ours in "
+        f"bfloat16 {pace.ours:.2f} s, {pace.speedup:.1f} times faster, "
         f"{figures['pictures_per_second']:.2f} photographs/s"
     )
     if pace.loading is not None:
@@ -244,7 +254,7 @@ def _print_medfe(report: MedfeBench) -> None:
     table = Table(title="official MEDFE, one picture of 256x256")
     for heading in ("", "fastest s", "median s", "peak memory MB"):
         table.add_column(heading, justify="right" if heading else "left")
-    forms = (("literal", report.literal), ("twofold", report.ours), ("twofold, bfloat16", report.bf16))
+    forms = (("reference", report.reference), ("twofold", report.ours), ("twofold, bfloat16", report.bf16))
     for name, measured in forms:
         row = (f"{measured.fastest:.3f}", f"{measured.median:.3f}", f"{measured.peak_megabytes:.0f}")
         table.add_row(name, *row)
@@ -289,11 +299,12 @@ def _print_dsi(report: DsiBench) -> None:
 def _write(figures: dict[str, Any], path: Path) -> None:
     import json
 
-    from twofold.errors import InputError
-    from twofold.pixels import replacing
-
     try:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(figures, indent=2) + "\n")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}; choose another place") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

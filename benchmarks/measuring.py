@@ -1,6 +1,6 @@
 """Measure networks in all their forms in turn, so that only ratios within one run are told.
 
-    python -m twofold.bench.measuring MODEL FORM BATCH SEED THREADS
+    python benchmarks/measuring.py MODEL FORM BATCH SEED THREADS
 
 fills once and prints the peak of its resident memory in bytes; ``peak_megabytes`` calls it.
 """
@@ -20,9 +20,9 @@ import numpy as np
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from twofold.bench.dsi import bench_dsi, forward_flops
-from twofold.bench.medfe import peak_bytes, thread_count
-from twofold.bench.subjects import MODELS, Form, Subject, open_subject, picture
+from dsi_speed import bench_dsi, forward_flops
+from medfe_speed import peak_bytes, thread_count
+from networks import MODELS, Form, Subject, open_subject, picture
 from twofold.errors import InputError
 
 STAGES = ("encoder", "filling", "fuse", "equalization", "skips", "decoder", "texture", "discriminator")
@@ -41,7 +41,7 @@ class Row:
         form: how it computes.
         samples: answers to each picture.
         batch: pictures at once.
-        seconds: wall clock of each round, pixels in, pixels out. Of DSI's literal form, extrapolated.
+        seconds: wall clock of each round, pixels in, pixels out. Of DSI's reference form, extrapolated.
         cpu_seconds: of the round that took least, all threads together.
         stages: seconds of the network's parts in one round.
         gigaflop: 10**9 additions and multiplications of the plain network, or of DSI's sampler.
@@ -115,7 +115,7 @@ def measure(
         raise InputError(f"there is no model {unknown[0]!r} to measure; choose from {', '.join(MODELS)}")
     with thread_count(threads):
         for model in models:
-            forms = [form for form in MODELS[model] if not (model.startswith("dsi") and form == "literal")]
+            forms = [form for form in MODELS[model] if not (model.startswith("dsi") and form == "reference")]
             peaks = {
                 (form, batch): peak_megabytes(model, form, batch, threads=threads, seed=seed)
                 for form in forms
@@ -130,7 +130,7 @@ def measure(
                     model, subjects, samples, batch, rounds=rounds, seed=seed, gigaflop=gigaflop
                 )
                 if naive is not None:
-                    rows = [_literal_dsi(rows[0], naive), *rows]
+                    rows = [_reference_dsi(rows[0], naive), *rows]
                 for row in rows:
                     memory_used = peaks.get((cast(Form, row.form), batch)) if samples == 1 else None
                     faster = rows[0].pace / row.pace
@@ -243,11 +243,11 @@ def _naive_seconds(subject: Subject, threads: int, seed: int) -> float:
     return bench_dsi(1, positions=2, samples=1, threads=threads, seed=seed, config=config).naive.cpu_seconds
 
 
-def _literal_dsi(ours: Row, naive: float) -> Row:
+def _reference_dsi(ours: Row, naive: float) -> Row:
     """Ours with its sampling replaced by the paper's procedure; stages beside it are the same work."""
     rest = sum(seconds for name, seconds in ours.stages.items() if name != "other")
     total = rest + naive * ours.samples * ours.batch
-    return Row(ours.model, "literal", ours.samples, ours.batch, (total,), total, {}, 0.0)
+    return Row(ours.model, "reference", ours.samples, ours.batch, (total,), total, {}, 0.0)
 
 
 def _closeness(answer: Any, reference: Any, hole: Any) -> float | None:
@@ -261,7 +261,7 @@ def _closeness(answer: Any, reference: Any, hole: Any) -> float | None:
 def peak_megabytes(model: str, form: str, batch: int, *, threads: int, seed: int) -> float:
     """Peak resident memory of a fresh process that opens a network and fills once."""
     words = [model, form, str(batch), str(seed), str(threads)]
-    command = [sys.executable, "-m", "twofold.bench.measuring", *words]
+    command = [sys.executable, __file__, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last_words = (done.stderr.strip().splitlines() or ["no message"])[-1]

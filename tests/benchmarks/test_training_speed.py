@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.cli.main import main
+from speed import main
+from training_speed import TrainingPace, training_pace
 from twofold.errors import TrainingError
-from twofold.train.pace import TrainingPace, training_pace
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def photographs(tmp_path):
 def test_both_loops_and_the_loader_are_measured(photographs):
     threads = torch.get_num_threads()
     pace = training_pace(1, preset="tiny", data=photographs, batch_size=2)
-    assert min(pace.literal, pace.ours, pace.loading) > 0
+    assert min(pace.reference, pace.ours, pace.loading) > 0
     assert pace.batch_size == 2
     assert torch.get_num_threads() == threads
 
 
 def test_figures_follow_from_what_was_measured():
-    figures = TrainingPace(literal=6.0, ours=1.5, loading=0.5, batch_size=3, threads=1).as_json()
+    figures = TrainingPace(reference=6.0, ours=1.5, loading=0.5, batch_size=3, threads=1).as_json()
     assert (figures["speedup"], figures["pictures_per_second"], figures["loading_share"]) == (4.0, 2.0, 0.25)
     assert TrainingPace(6.0, 1.5, None, 3, 1).as_json()["loading_share"] is None
 
@@ -46,10 +46,10 @@ def test_nothing_to_measure_is_refused(wrong):
 
 def test_the_command_prints_a_line_and_writes_json(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
-        "twofold.train.pace.training_pace", lambda *rest, **options: TrainingPace(6.0, 1.5, 0.5, 3, 1)
+        "training_speed.training_pace", lambda *rest, **options: TrainingPace(6.0, 1.5, 0.5, 3, 1)
     )
     out = tmp_path / "figures.json"
-    assert main(["bench", "training", "--json", str(out)]) == 0
+    assert main(["training", "--json", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "4.0 times faster, 2.00 photographs/s" in printed
     assert "loading takes 0.500 s of a step, 25.0 %" in printed

@@ -1,4 +1,4 @@
-"""The networks that ``twofold bench`` measures, in all forms: pixels in, pixels out."""
+"""The networks that ``benchmarks/speed.py`` measures, in all forms: pixels in, pixels out."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from twofold.bench.dsi import seeded_generator
-from twofold.bench.literal_medfe import literal_generator
-from twofold.bench.medfe import seeded_networks
+from dsi_speed import seeded_generator
+from medfe_speed import seeded_networks
+from reference_medfe import reference_generator
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.checkpoints.from_medfe import convert_generator
 from twofold.checkpoints.released import find_weights
@@ -25,18 +25,18 @@ from twofold.medfe import config as medfe_sizes
 from twofold.medfe.model import Medfe
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
-Form = Literal["literal", "plain", "fp32", "bf16"]
+Form = Literal["reference", "plain", "fp32", "bf16"]
 Pixels = npt.NDArray[np.uint8]
 MODELS: dict[str, tuple[Form, ...]] = {
     "medfe-small": ("plain", "fp32", "bf16"),
-    "dsi-small": ("literal", "fp32"),
-    "medfe-full": ("literal", "fp32", "bf16"),
-    "dsi-full": ("literal", "fp32"),
+    "dsi-small": ("reference", "fp32"),
+    "medfe-full": ("reference", "fp32", "bf16"),
+    "dsi-full": ("reference", "fp32"),
 }
 """Models and their forms, the one that all others are compared with first.
 
-``literal``: the papers' procedures word by word; ``plain``: the network as it is trained, module by
-module. Full-size networks have seeded random weights. For DSI, literal is extrapolated from single passes
+``reference``: the papers' procedures word by word; ``plain``: the network as it is trained, module by
+module. Full-size networks have seeded random weights. For DSI, reference is extrapolated from single passes
 of the autoregressive network, see ``measuring.py``.
 """
 
@@ -46,7 +46,7 @@ class Subject:
     """One network in one form.
 
     Attributes:
-        network: the torch module, for its parts; None for literal forms.
+        network: the torch module, for its parts; None for reference forms.
         fill: answers pictures uint8 [b h w 3] with holes bool [b h w] by so many seeds.
         side: of the pictures that it is measured with.
     """
@@ -64,8 +64,8 @@ def open_subject(model: str, form: Form, seed: int = 1) -> Subject:
     """
     if model not in MODELS:
         raise InputError(f"there is no model {model!r} to measure; choose from {', '.join(MODELS)}")
-    if model == "medfe-full" and form == "literal":
-        return _literal_medfe(seed)
+    if model == "medfe-full" and form == "reference":
+        return _reference_medfe(seed)
     network = _network(model, seed)
     if form != "plain":
         network = prepare(network, "bf16" if form == "bf16" else "fp32", torch.device("cpu"))
@@ -95,7 +95,7 @@ def _network(model: str, seed: int) -> Any:
         return dsi.eval().requires_grad_(False)
 
 
-def _literal_medfe(seed: int) -> Subject:
+def _reference_medfe(seed: int) -> Subject:
     config = medfe_sizes.paper("official")
     networks = seeded_networks(config, seed)
 
@@ -104,7 +104,7 @@ def _literal_medfe(seed: int) -> Subject:
         images, holes = image_to_tensor(pixels), hole_to_tensor(hole)
         with torch.inference_mode():
             answers = [
-                literal_generator(networks, images[place : place + 1], holes[place : place + 1]).image
+                reference_generator(networks, images[place : place + 1], holes[place : place + 1]).image
                 for place in (range(len(pixels)) if len(pixels) > 1 else [0] * len(seeds))
             ]
         return _pasted(tensor_to_image(torch.cat(answers)), pixels, hole)

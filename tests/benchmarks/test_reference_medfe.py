@@ -1,4 +1,4 @@
-"""The literal official network: what can be known of it without the official code."""
+"""The reference official network: what can be known of it without the official code."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from twofold.bench import literal_medfe as literal
-from twofold.bench.medfe import seeded_networks, seeded_picture
+import reference_medfe as reference
+from medfe_speed import seeded_networks, seeded_picture
 from twofold.medfe.config import MedfeConfig
 
 CONFIG = MedfeConfig(mode="official", encoder_channels=(2, 3, 4, 5, 5, 5), fill_channels=4, native_size=192)
 
 
-def answer(image: torch.Tensor, mask: torch.Tensor) -> literal.LiteralOutput:
+def answer(image: torch.Tensor, mask: torch.Tensor) -> reference.ReferenceOutput:
     with torch.inference_mode():
-        return literal.literal_generator(seeded_networks(CONFIG, 0), image, mask)
+        return reference.reference_generator(seeded_networks(CONFIG, 0), image, mask)
 
 
 def test_every_part_has_its_size():
@@ -51,11 +51,11 @@ def test_skipped_features_have_been_activated_in_place():
 
 @pytest.mark.parametrize("fill", [0.0, 1.0])
 def test_the_feature_hole_is_always_empty(fill):
-    assert literal._feature_hole(torch.full((1, 1, 64, 64), fill)).abs().sum() == 0
+    assert reference._feature_hole(torch.full((1, 1, 64, 64), fill)).abs().sum() == 0
 
 
 def test_gaussian_rows_sum_to_one_and_keep_their_denormals():
-    gaussian = literal._gaussian(32, 32)
+    gaussian = reference._gaussian(32, 32)
     torch.testing.assert_close(gaussian.sum(dim=1), torch.ones(1024))
     tiny = torch.finfo(torch.float32).tiny
     assert ((gaussian > 0) & (gaussian < tiny)).any()  # what slows the official product down
@@ -65,9 +65,9 @@ def test_gaussian_rows_sum_to_one_and_keep_their_denormals():
 
 def test_composite_cuts_to_whole_levels():
     answer = torch.tensor([-1.0, 0.0, 1.0, 0.999]).view(1, 1, 1, 4).expand(1, 3, 1, 4)
-    pasted = literal.literal_composite(answer, torch.full((1, 3, 1, 4), -1.0), torch.ones(1, 1, 1, 4))
+    pasted = reference.reference_composite(answer, torch.full((1, 3, 1, 4), -1.0), torch.ones(1, 1, 1, 4))
     assert pasted[0, :, 0].tolist() == [0, 127, 255, 254]
-    known = literal.literal_composite(answer, torch.full((1, 3, 1, 4), 1.0), torch.zeros(1, 1, 1, 4))
+    known = reference.reference_composite(answer, torch.full((1, 3, 1, 4), 1.0), torch.zeros(1, 1, 1, 4))
     assert known.min() == 255
 
 
@@ -76,7 +76,7 @@ def test_discriminator_divides_by_the_stored_singular_value():
     doubled = {**state, "model.8.weight_v": 2 * state["model.8.weight_v"]}
     image = torch.zeros(1, 3, 64, 64)
     bias = state["model.8.bias"].view(1, 1, 1, 1)
-    halved = literal.literal_discriminator(doubled, image) - bias
+    halved = reference.reference_discriminator(doubled, image) - bias
     torch.testing.assert_close(
-        2 * halved, literal.literal_discriminator(state, image) - bias, rtol=1e-4, atol=1e-4
+        2 * halved, reference.reference_discriminator(state, image) - bias, rtol=1e-4, atol=1e-4
     )

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.medfe.bilateral_maps import (
+from bilateral_maps import (
     bilateral_maps,
     equally_weighted,
     range_weights,

@@ -9,8 +9,8 @@ import sys
 import pytest
 import torch
 
-from twofold.bench.literal_medfe import literal_generator
-from twofold.bench.medfe import (
+import medfe_speed
+from medfe_speed import (
     Measurement,
     MedfeBench,
     bench_medfe,
@@ -18,13 +18,14 @@ from twofold.bench.medfe import (
     seeded_networks,
     seeded_picture,
 )
-from twofold.cli.main import main
+from reference_medfe import reference_generator
+from speed import main
 from twofold.errors import InputError
 from twofold.medfe.config import MedfeConfig
 
 CONFIG = MedfeConfig(mode="official", encoder_channels=(2, 3, 4, 5, 5, 5), fill_channels=4, native_size=192)
 REPORT = MedfeBench(
-    literal=Measurement((6.0, 4.0, 5.0), 3000.0),
+    reference=Measurement((6.0, 4.0, 5.0), 3000.0),
     ours=Measurement((1.5, 1.0, 0.5), 800.0),
     bf16=Measurement((0.5, 0.6, 0.4), 600.0),
     max_difference=3e-5,
@@ -38,9 +39,9 @@ REPORT = MedfeBench(
 def test_both_forms_are_measured_in_one_run():
     threads = torch.get_num_threads()
     report = bench_medfe(2, seed=3, config=CONFIG)
-    assert len(report.literal.seconds) == len(report.ours.seconds) == len(report.bf16.seconds) == 2
-    assert min(report.literal.seconds + report.ours.seconds) > 0
-    assert report.literal.peak_megabytes > 50
+    assert len(report.reference.seconds) == len(report.ours.seconds) == len(report.bf16.seconds) == 2
+    assert min(report.reference.seconds + report.ours.seconds) > 0
+    assert report.reference.peak_megabytes > 50
     assert report.ours.peak_megabytes > 50
     assert 0 < report.max_difference < 2e-4
     assert 40 <= report.bf16_psnr < 80
@@ -62,8 +63,8 @@ def test_peak_memory_counts_the_network():
 def test_a_form_that_does_not_exist_ends_in_one_error(monkeypatch):
     done = subprocess.CompletedProcess([], 9, "", "MemoryError\n")
     monkeypatch.setattr(subprocess, "run", lambda *rest, **options: done)
-    with pytest.raises(InputError, match=r"literal network stopped with status 9 \(MemoryError\)"):
-        peak_megabytes("literal", CONFIG)
+    with pytest.raises(InputError, match=r"reference network stopped with status 9 \(MemoryError\)"):
+        peak_megabytes("reference", CONFIG)
 
 
 @pytest.mark.parametrize(("rounds", "threads"), [(0, 1), (1, 0)])
@@ -83,13 +84,13 @@ def test_same_seed_gives_same_networks_and_picture():
 def test_seeded_networks_answer_pictures_and_not_noughts():
     image, hole = seeded_picture(192, 0)
     with torch.inference_mode():
-        answer = literal_generator(seeded_networks(CONFIG, 0), image, hole).image
+        answer = reference_generator(seeded_networks(CONFIG, 0), image, hole).image
     assert 0.1 < answer.std() < 0.95
     assert hole.mean() == 0.25
 
 
 def test_figures_follow_from_what_was_measured():
-    assert (REPORT.literal.fastest, REPORT.literal.median) == (4.0, 5.0)
+    assert (REPORT.reference.fastest, REPORT.reference.median) == (4.0, 5.0)
     assert REPORT.speedup == 5.0
     assert REPORT.bf16_speedup == 10.0
     assert REPORT.saved_megabytes == 2200.0
@@ -102,31 +103,29 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys, monkeypatc
         asked.append((rounds, threads, seed))
         return REPORT
 
-    monkeypatch.setattr("twofold.bench.medfe.bench_medfe", measured)
+    monkeypatch.setattr("medfe_speed.bench_medfe", measured)
     out = tmp_path / "figures.json"
-    assert main(["bench", "medfe", "--rounds", "3", "--threads", "2", "--seed", "7", "--json", str(out)]) == 0
+    assert main(["medfe", "--rounds", "3", "--threads", "2", "--seed", "7", "--json", str(out)]) == 0
     assert asked == [(3, 2, 7)]
     printed = capsys.readouterr().out
-    assert "literal" in printed
+    assert "reference" in printed
     assert "twofold" in printed
     assert "5.0 times faster, 2.20 GB less memory" in " ".join(printed.split())
     assert "bfloat16 10.0 times, 41.0 dB" in " ".join(printed.split())
     figures = json.loads(out.read_text())
     assert figures["speedup"] == 5.0
-    assert figures["literal"] == {"seconds": [6.0, 4.0, 5.0], "peak_megabytes": 3000.0, "median": 5.0}
+    assert figures["reference"] == {"seconds": [6.0, 4.0, 5.0], "peak_megabytes": 3000.0, "median": 5.0}
     assert figures["max_difference"] == 3e-5
 
 
 def test_a_place_that_does_not_exist_is_refused_before_measuring(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "twofold.bench.medfe.bench_medfe", lambda *rest, **options: pytest.fail("it measured")
-    )
-    assert main(["bench", "medfe", "--json", str(tmp_path / "no" / "figures.json")]) == 2
+    monkeypatch.setattr("medfe_speed.bench_medfe", lambda *rest, **options: pytest.fail("it measured"))
+    assert main(["medfe", "--json", str(tmp_path / "no" / "figures.json")]) == 2
     assert "does not exist" in capsys.readouterr().err
 
 
 def test_a_child_prints_its_peak_in_bytes_and_nothing_else():
     sizes = json.dumps({"mode": "official", "encoder_channels": [2, 3, 4, 5, 5, 5], "fill_channels": 4})
-    command = [sys.executable, "-m", "twofold.bench.medfe", "ours", sizes, "1", "0"]
+    command = [sys.executable, medfe_speed.__file__, "ours", sizes, "1", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) > 50e6

@@ -1,4 +1,4 @@
-"""How fast MEDFE trains here: a literal loop beside ours on one batch, and what the loader takes of it."""
+"""How fast MEDFE trains here: a reference loop beside ours on one batch, and what the loader takes of it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class TrainingPace:
     """Seconds of one step, the lesser of wall clock and processor, of the fastest round.
 
     Attributes:
-        literal: eager float32 in PyTorch's default layout, as a plain loop would.
+        reference: eager float32 in PyTorch's default layout, as a plain loop would.
         ours: as ``twofold train medfe --loop.precision bf16``: bfloat16, channels last.
         loading: one batch from the folder, prepared in this process; None without a folder.
         batch_size: pictures of a step.
         threads: of PyTorch.
     """
 
-    literal: float
+    reference: float
     ours: float
     loading: float | None
     batch_size: int
@@ -40,7 +40,7 @@ class TrainingPace:
     @property
     def speedup(self) -> float:
         """How many times faster a step of ours is."""
-        return self.literal / self.ours
+        return self.reference / self.ours
 
     def as_json(self) -> dict[str, Any]:
         """Everything measured, and what follows from it."""
@@ -100,7 +100,7 @@ def training_pace(
 
 
 def _step(form: str, preset: str, seed: int) -> Any:
-    """A step of the recipe; the literal one in float32 and PyTorch's default layout."""
+    """A step of the recipe; the reference one in float32 and PyTorch's default layout."""
     fabric = launch_fabric(LoopConfig(out=Path(), accelerator="cpu", precision=form))  # type: ignore[arg-type]
     dtype = torch.bfloat16 if form == "bf16" else torch.float32
     recipe = MedfeRecipe(RECIPES[preset](), fabric.device, seed=seed, feature_dtype=dtype)

@@ -1,6 +1,6 @@
-"""How fast and how large official MEDFE is here, beside its literal form.
+"""How fast and how large official MEDFE is here, beside its reference form.
 
-    python -m twofold.bench.medfe literal|ours|bf16 CONFIG THREADS SEED
+    python benchmarks/medfe_speed.py reference|ours|bf16 CONFIG THREADS SEED
 
 builds one of the three, fills once and prints the peak of its resident memory in bytes;
 ``peak_megabytes`` calls it.
@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twofold.bench.literal_medfe import literal_generator
+from reference_medfe import reference_generator
 from twofold.checkpoints.configs import config_from_dict
 from twofold.checkpoints.from_medfe import convert_generator, official_shapes
 from twofold.errors import InputError
@@ -60,10 +60,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class MedfeBench:
-    """The literal official network and ours, measured in one run.
+    """The reference official network and ours, measured in one run.
 
     Attributes:
-        literal: the official computation word by word, ``bench/literal_medfe.py``.
+        reference: the official computation word by word, ``bench/literal_medfe.py``.
         ours: ``medfe.model.Medfe`` in official mode, with the same weights converted and packed, float32.
         bf16: the same with products in bfloat16.
         max_difference: largest absolute difference of the first two answers, in [-1, 1].
@@ -73,7 +73,7 @@ class MedfeBench:
         torch: version.
     """
 
-    literal: Measurement
+    reference: Measurement
     ours: Measurement
     bf16: Measurement
     max_difference: float
@@ -85,23 +85,23 @@ class MedfeBench:
     @property
     def speedup(self) -> float:
         """How many times faster ours is, by medians."""
-        return self.literal.median / self.ours.median
+        return self.reference.median / self.ours.median
 
     @property
     def bf16_speedup(self) -> float:
         """The same in bfloat16."""
-        return self.literal.median / self.bf16.median
+        return self.reference.median / self.bf16.median
 
     @property
     def saved_megabytes(self) -> float:
         """How much less resident memory ours takes at its peak."""
-        return self.literal.peak_megabytes - self.ours.peak_megabytes
+        return self.reference.peak_megabytes - self.ours.peak_megabytes
 
     def as_json(self) -> dict[str, Any]:
         """Everything measured, and what follows from it, as JSON values."""
         return {
             **asdict(self),
-            "literal": {**asdict(self.literal), "median": self.literal.median},
+            "reference": {**asdict(self.reference), "median": self.reference.median},
             "ours": {**asdict(self.ours), "median": self.ours.median},
             "bf16": {**asdict(self.bf16), "median": self.bf16.median},
             "speedup": self.speedup,
@@ -113,7 +113,7 @@ class MedfeBench:
 def bench_medfe(
     rounds: int = 5, *, threads: int = 1, seed: int = 1, config: MedfeConfig | None = None
 ) -> MedfeBench:
-    """Measure the literal official network and ours, one after the other in every round.
+    """Measure the reference official network and ours, one after the other in every round.
 
     Args:
         rounds: at least 1; one more of each warms up.
@@ -140,7 +140,7 @@ def bench_medfe(
                 fill(image, hole)
                 seconds[which].append(time.perf_counter() - start)
     measured = {which: Measurement(tuple(seconds[which]), peaks[which]) for which in FORMS}
-    difference = float((answers["literal"] - answers["ours"]).abs().max())
+    difference = float((answers["reference"] - answers["ours"]).abs().max())
     return MedfeBench(
         **measured,
         max_difference=difference,
@@ -194,8 +194,8 @@ def seeded_picture(side: int, seed: int) -> tuple[Tensor, Tensor]:
     return image, hole
 
 
-def _literal(networks: Networks, config: MedfeConfig) -> Fill:
-    return lambda image, hole: literal_generator(networks, image, hole).image
+def _reference(networks: Networks, config: MedfeConfig) -> Fill:
+    return lambda image, hole: reference_generator(networks, image, hole).image
 
 
 def _packed(precision: Precision) -> Callable[[Networks, MedfeConfig], Fill]:
@@ -209,7 +209,7 @@ def _packed(precision: Precision) -> Callable[[Networks, MedfeConfig], Fill]:
 
 
 FORMS: dict[str, Callable[[Networks, MedfeConfig], Fill]] = {
-    "literal": _literal,
+    "reference": _reference,
     "ours": _packed("fp32"),
     "bf16": _packed("bf16"),
 }
@@ -218,7 +218,7 @@ FORMS: dict[str, Callable[[Networks, MedfeConfig], Fill]] = {
 def peak_megabytes(which: str, config: MedfeConfig, *, threads: int = 1, seed: int = 1) -> float:
     """Peak resident memory of a fresh process that builds one of the forms and fills once."""
     sizes = json.dumps(asdict(config))
-    command = [sys.executable, "-m", "twofold.bench.medfe", which, sizes, str(threads), str(seed)]
+    command = [sys.executable, __file__, which, sizes, str(threads), str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last_words = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -233,13 +233,13 @@ def _fill_once(which: str, config: MedfeConfig, threads: int, seed: int) -> None
     """Build one form and fill one picture; ours never holds the official weights."""
     image, hole = seeded_picture(config.native_size, seed)
     with torch.inference_mode(), thread_count(threads):
-        if which != "literal":
+        if which != "reference":
             torch.manual_seed(seed)
             pack(build_medfe(config), "bf16" if which == "bf16" else "fp32")(image, hole)
         else:
             networks = seeded_networks(config, seed)
             del networks["D"], networks["F"]
-            literal_generator(networks, image, hole)
+            reference_generator(networks, image, hole)
 
 
 def peak_bytes() -> int:

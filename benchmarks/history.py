@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from twofold.bench.measuring import Row
+from measuring import Row
 from twofold.errors import InputError
 from twofold.pixels import replacing
 
-FORMAT = "twofold-bench/1"
+FORMAT = "twofold-speed/1"
 
 
 def document(rows: Sequence[Row], machine: dict[str, Any], rates: dict[str, float]) -> dict[str, Any]:
@@ -29,14 +29,14 @@ def document(rows: Sequence[Row], machine: dict[str, Any], rates: dict[str, floa
 
 
 def write_history(figures: dict[str, Any], folder: Path) -> Path:
-    """Write a run to ``FOLDER/history/DATE-HOST.json``; of the machine's name, a digest alone.
+    """Write a run to ``FOLDER/runs/DATE-HOST.json``; of the machine's name, a digest alone.
 
     Raises:
         InputError: if it cannot be written.
     """
     host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
     stamp = figures["date"].replace(":", "").split("+")[0]
-    path = folder / "history" / f"{stamp}-{host}.json"
+    path = folder / "runs" / f"{stamp}-{host}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
@@ -58,7 +58,7 @@ def read_history(path: Path) -> dict[str, Any]:
             raise ValueError(f"it is of format {figures['format']!r}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path} is no run of twofold bench ({error}); give a file of its history"
+            f"{path} is no run of benchmarks/speed.py ({error}); give a file of its history"
         ) from error
     return dict(figures)
 

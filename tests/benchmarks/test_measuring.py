@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from twofold.bench import measuring, subjects
-from twofold.bench.measuring import Row, measure, peak_megabytes
-from twofold.bench.rates import describe_machine, matrix_rates
-from twofold.bench.subjects import MODELS, open_subject, picture
+import measuring
+import networks
+from measuring import Row, measure, peak_megabytes
+from networks import MODELS, open_subject, picture
+from rates import describe_machine, matrix_rates
 from twofold.dsi.config import tiny as tiny_dsi
 from twofold.errors import InputError
 from twofold.medfe.config import MedfeConfig
@@ -21,15 +22,15 @@ OFFICIAL = MedfeConfig(mode="official", encoder_channels=(2, 3, 4, 5, 5, 5), fil
 @pytest.fixture
 def tiny_models(monkeypatch):
     """Tiny networks in place of the full-size ones."""
-    monkeypatch.setattr(subjects.medfe_sizes, "paper", lambda mode: OFFICIAL)
-    monkeypatch.setattr(subjects.dsi_sizes, "paper", tiny_dsi)
+    monkeypatch.setattr(networks.medfe_sizes, "paper", lambda mode: OFFICIAL)
+    monkeypatch.setattr(networks.dsi_sizes, "paper", tiny_dsi)
 
 
 def test_all_forms_of_medfe_are_measured_in_turn(tiny_models):
     threads = torch.get_num_threads()
     rows = list(measure(["medfe-full"], loads=[(1, 1), (2, 1), (1, 2)], rounds=2, memory=False))
     assert [(row.form, row.samples, row.batch) for row in rows] == [
-        (form, *load) for load in ((1, 1), (2, 1), (1, 2)) for form in ("literal", "fp32", "bf16")
+        (form, *load) for load in ((1, 1), (2, 1), (1, 2)) for form in ("reference", "fp32", "bf16")
     ]
     assert all(len(row.seconds) == 2 and row.pace > 0 for row in rows)
     assert [row.times_faster for row in rows[::3]] == [1.0] * 3
@@ -44,21 +45,21 @@ def test_all_forms_of_medfe_are_measured_in_turn(tiny_models):
 
 def test_the_papers_sampling_takes_the_place_of_ours(tiny_models, monkeypatch):
     monkeypatch.setattr(measuring, "_naive_seconds", lambda *rest: 100.0)
-    literal, ours, *_ = measure(["dsi-full"], loads=[(3, 1)], rounds=1, memory=False)
-    assert (literal.form, ours.form) == ("literal", "fp32")
-    assert 300 < literal.pace < 301
-    assert ours.times_faster == literal.pace / ours.pace > 50
+    reference, ours, *_ = measure(["dsi-full"], loads=[(3, 1)], rounds=1, memory=False)
+    assert (reference.form, ours.form) == ("reference", "fp32")
+    assert 300 < reference.pace < 301
+    assert ours.times_faster == reference.pace / ours.pace > 50
     assert ours.gigaflop == pytest.approx(3 * measuring._gigaflop("dsi-full", 1))
 
 
 def test_literal_answers_are_those_of_the_network(tiny_models):
     pixels, hole = picture(192, 2, 5)
-    literal, ours = (
-        open_subject("medfe-full", form, 5).fill(pixels, hole, [0, 1]) for form in ("literal", "fp32")
+    reference, ours = (
+        open_subject("medfe-full", form, 5).fill(pixels, hole, [0, 1]) for form in ("reference", "fp32")
     )
-    assert np.abs(literal.astype(int) - ours).max() <= 1
+    assert np.abs(reference.astype(int) - ours).max() <= 1
     assert np.array_equal(ours[~hole], pixels[~hole])
-    assert len(open_subject("medfe-full", "literal", 5).fill(pixels[:1], hole[:1], [0, 1, 2])) == 3
+    assert len(open_subject("medfe-full", "reference", 5).fill(pixels[:1], hole[:1], [0, 1, 2])) == 3
 
 
 def test_networks_of_one_seed_are_the_same_and_leave_chance_alone(tiny_models):

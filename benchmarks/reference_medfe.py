@@ -1,9 +1,9 @@
-"""The official MEDFE networks word by word: slow, literal, and apart from ``twofold.medfe``.
+"""The official MEDFE networks word by word: slow, reference, and apart from ``twofold.medfe``.
 
 Plain functions over tensors under the official names: every mask convolution is computed with its
 full weights, both branches pass one after the other, resizes come before 1x1 convolutions, and the
 bilateral propagation materialises its product of positions, channels and positions. It is the slow
-reference of the tests and the baseline of ``twofold bench medfe``; nothing else may import it.
+reference of the tests and the baseline of ``benchmarks/speed.py medfe``; nothing else may import it.
 Widths are those of the weights; one picture at a time, square, as in the official code.
 """
 
@@ -31,7 +31,7 @@ WINDOW = 3  # of the range propagation, in feature pixels
 
 
 @dataclass(frozen=True, eq=False)
-class LiteralOutput:
+class ReferenceOutput:
     """What the official generator computes on the way, and its answer.
 
     Attributes:
@@ -55,9 +55,9 @@ class LiteralOutput:
     texture_rgb: Tensor
 
 
-def literal_generator(
+def reference_generator(
     networks: Mapping[str, State], image: Float[Tensor, "1 3 h w"], mask: Float[Tensor, "1 1 h w"]
-) -> LiteralOutput:
+) -> ReferenceOutput:
     """Fill the hole as the official generator does.
 
     Args:
@@ -74,7 +74,7 @@ def literal_generator(
     structure_filled, texture_filled = _branches(block, encoded, hole.float())
     fused = _conv_norm_leaky(block, "fuse.model.0", torch.cat([structure_filled, texture_filled], dim=1))
     equalized = _equalization(block, fused)
-    return LiteralOutput(
+    return ReferenceOutput(
         image=_decoder(networks["DE"], _skips(block, equalized, encoded)),
         encoded=encoded,
         structure_filled=structure_filled,
@@ -86,7 +86,7 @@ def literal_generator(
     )
 
 
-def literal_discriminator(state: State, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 _ _"]:
+def reference_discriminator(state: State, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 _ _"]:
     """Score patches as the official discriminators do in evaluation mode.
 
     The spectral norm is u W v with the stored u and v; no power iteration runs.
@@ -101,7 +101,7 @@ def literal_discriminator(state: State, image: Float[Tensor, "b 3 h w"]) -> Floa
     return features
 
 
-def literal_composite(
+def reference_composite(
     answer: Float[Tensor, "1 3 h w"], image: Float[Tensor, "1 3 h w"], mask: Float[Tensor, "1 1 h w"]
 ) -> npt.NDArray[np.uint8]:
     """Paste the answer into the image and cut off to whole levels, as the official test script does.

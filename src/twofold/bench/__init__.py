@@ -1,1 +1,0 @@
-"""Yardsticks of time and memory: one file a network, each against a literal form of itself."""
