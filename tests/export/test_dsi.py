@@ -18,9 +18,9 @@ from twofold.devices import exact_arithmetic
 from twofold.dsi.model import Dsi
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.sampling import sample_structure
-from twofold.engine import onnx_sampler
-from twofold.engine.exported import read_exported
-from twofold.engine.onnx_sampler import SamplerSizes, StepSampler
+from twofold.engine.backends.onnx import raster
+from twofold.engine.backends.onnx.manifest import read_exported
+from twofold.engine.backends.onnx.raster import SamplerSizes, StepSampler
 from twofold.errors import CheckpointError, InputError
 from twofold.export import job
 from twofold.export.dsi import UNROUNDED
@@ -110,7 +110,7 @@ def test_how_far_is_guessed_ahead_changes_nothing(
     sampler, known = sampler_of(dsi_export, a_condition(5)), np.zeros((SIDE, SIDE), np.bool_)
     known[2, 3:6] = known[4] = True
     before = sampler.draw(9, SamplingOptions(), np.full((SIDE, SIDE), 7), known)
-    monkeypatch.setattr(onnx_sampler, "WINDOW", window)
+    monkeypatch.setattr(raster, "WINDOW", window)
     after = sampler.draw(9, SamplingOptions(), np.full((SIDE, SIDE), 7), known)
     np.testing.assert_array_equal(before.codes, after.codes)
     assert (before.codes[known] == 7).all()

@@ -19,8 +19,8 @@ from twofold.devices import exact_arithmetic
 from twofold.dsi.model import Dsi
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.parallel import decode_parallel
+from twofold.engine.backends.onnx.parallel import MaskedSampler
 from twofold.engine.load import load
-from twofold.engine.onnx_masked import MaskedSampler
 from twofold.errors import CheckpointError
 from twofold.export import job
 from twofold.export.dsi import UNROUNDED

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from twofold.engine.classical import CLASSICAL
-from twofold.engine.conventions import FAMILIES
-from twofold.engine.exported import MANIFEST
+from twofold.engine.backends.onnx.manifest import MANIFEST
+from twofold.engine.external.classical import CLASSICAL
+from twofold.engine.external.conventions import FAMILIES
 
 Kind = Literal["classical", "command", "exported", "onnx", "torchscript", "network"]
 """``exported`` is one of ours in ONNX: only a look into the file tells it from ``onnx``."""

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 
 from twofold.checkpoints.format import Weights
-from twofold.engine.exported import FORMAT, KEY
+from twofold.engine.backends.onnx.manifest import FORMAT, KEY
 from twofold.engine.fingerprints import file_digest, twofold_version
 from twofold.export.parity import TOLERANCE, Differences
 from twofold.network import FillingNetwork
@@ -31,7 +31,7 @@ def licence_of(file: Path, weights: Weights) -> tuple[str, str]:
 def describe(
     file: Path, weights: Weights, network: FillingNetwork, parameters: int, differences: Differences
 ) -> dict[str, Any]:
-    """The document of an export; ``twofold/engine/exported.py`` says where it lies.
+    """The document of an export; ``twofold/engine/backends/onnx/manifest.py`` says where it lies.
 
     Args:
         file: of the weights.

@@ -2,7 +2,7 @@
 
 A step is a row and a window of it, or a pass over everything where codes are drawn in parallel. Nothing in
 the graphs loops: caches go in and what is new in them comes out, and who runs them holds the loop, the noise
-and the choice (``twofold/engine/onnx_dsi.py``).
+and the choice (``twofold/engine/backends/onnx/dsi.py``).
 """
 
 from __future__ import annotations

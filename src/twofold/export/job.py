@@ -12,9 +12,9 @@ import onnx
 from twofold.checkpoints.format import Weights, build_network, load_weights
 from twofold.checkpoints.released import find_weights
 from twofold.dsi.model import Dsi
-from twofold.engine.exported import MANIFEST, read_exported
+from twofold.engine.backends.onnx.manifest import MANIFEST, read_exported
+from twofold.engine.backends.onnx.raster import SamplerSizes
 from twofold.engine.fingerprints import file_digest
-from twofold.engine.onnx_sampler import SamplerSizes
 from twofold.errors import CheckpointError, InputError
 from twofold.export.compact import halve_weights
 from twofold.export.document import describe, licence_of, stamp

@@ -15,8 +15,8 @@ from twofold.devices import exact_arithmetic
 from twofold.diffusion import diffuse
 from twofold.dsi.config import SIZE_MULTIPLE
 from twofold.dsi.masked import MaskedStructureGenerator
-from twofold.engine.onnx_masked import MaskedSampler
-from twofold.engine.onnx_sampler import Codes, Floats, Graph, SamplerSizes, StepSampler
+from twofold.engine.backends.onnx.parallel import MaskedSampler
+from twofold.engine.backends.onnx.raster import Codes, Floats, Graph, SamplerSizes, StepSampler
 from twofold.errors import CheckpointError, MissingExtraError
 from twofold.export.dsi import Parts
 from twofold.export.medfe import UNROUNDED

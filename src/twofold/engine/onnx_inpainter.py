@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from twofold.engine.backends.onnx.dsi import OnnxDsi
+from twofold.engine.backends.onnx.manifest import Exported
+from twofold.engine.backends.onnx.medfe import OnnxMedfe
+from twofold.engine.backends.onnx.raster import Graph
+from twofold.engine.backends.onnx.session import open_session, runtime_of
 from twofold.engine.backends.tile_network import TileNetwork
-from twofold.engine.exported import Exported
-from twofold.engine.foreign import cause_of
+from twofold.engine.external.model_file import cause_of
 from twofold.engine.network_inpainter import NetworkInpainter
-from twofold.engine.onnx_dsi import OnnxDsi
-from twofold.engine.onnx_file import open_session, runtime_of
-from twofold.engine.onnx_sampler import Graph
-from twofold.errors import CheckpointError, InputError
-from twofold.inpainter import Detail, Progress, Sample, SamplingChanges
+from twofold.errors import CheckpointError
+from twofold.inpainter import Detail, SamplingChanges
 
 
 class OnnxInpainter(NetworkInpainter):
@@ -43,7 +44,7 @@ class OnnxInpainter(NetworkInpainter):
         Args:
             exported: see ``read_exported``.
             name: for reports; None: its own.
-            device: see ``twofold.engine.onnx_file.open_session``.
+            device: see ``twofold.engine.backends.onnx.session.open_session``.
             options: see ``NetworkInpainter``.
             detail: see ``NetworkInpainter``.
             max_memory: see ``NetworkInpainter``.
@@ -70,51 +71,6 @@ class OnnxInpainter(NetworkInpainter):
             detail=detail,
             max_memory=max_memory,
         )
-
-
-class OnnxMedfe:
-    """A ``TileNetwork`` of the one graph of MEDFE.
-
-    Args:
-        graphs: by name; ``network`` alone.
-        document: of the export.
-    """
-
-    default_options = None
-    """One best answer, whatever the seed."""
-
-    def __init__(self, graphs: Mapping[str, Graph], document: Mapping[str, Any]) -> None:
-        self.size_multiple: int = document["size_multiple"]
-        self.native_size: int = document["native_size"]
-        self.largest_size: int = document["largest_size"]
-        self.weight_count: int = document["parameters"]
-        self._views = [str(view) for view in document.get("views", [])]
-        self._network = graphs["network"]
-
-    def fill(
-        self,
-        image: npt.NDArray[np.uint8],
-        hole: npt.NDArray[np.bool_],
-        seeds: Sequence[int],
-        options: None = None,
-        *,
-        progress: Progress | None = None,
-    ) -> list[Sample]:
-        """Fill one tile; its one answer is given for each seed. See ``TileNetwork.fill``."""
-        names = ["answer", *self._views]
-        arrays = self._network(names, {"image": image[None], "hole": hole[None].astype(np.uint8)})
-        named = {
-            "image" if name == "answer" else name: array[0] for name, array in zip(names, arrays, strict=True)
-        }
-        return [Sample(**named) for _ in seeds]
-
-    def check_options(self, options: object) -> None:
-        """Refuse options: there is nothing to sample.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError(f"MEDFE gives one best answer and takes no options, got {options}; leave them out")
 
 
 NETWORKS: dict[str, Callable[[Mapping[str, Graph], Mapping[str, Any]], TileNetwork]] = {

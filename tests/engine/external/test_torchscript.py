@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.foreign_files import (
+from engine.external.model_files import (
     COLOUR,
     Odd,
     TinyLama,

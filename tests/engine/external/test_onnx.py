@@ -12,7 +12,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from engine.foreign_files import (
+from engine.external.model_files import (
     COLOUR,
     box_hole,
     inside,
@@ -23,7 +23,8 @@ from engine.foreign_files import (
     stacked_onnx,
     write_onnx,
 )
-from twofold.engine import onnx_file
+from twofold.engine.backends.onnx import session
+from twofold.engine.external.onnx import _weights_beside
 from twofold.engine.load import load
 from twofold.errors import CheckpointError, InputError, MaskError, MissingExtraError
 from twofold.inpainter import Inpainter
@@ -269,16 +270,16 @@ def test_threads_are_those_of_pytorch(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_cuda_is_used_where_both_have_it_and_refused_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(onnx_file, "choose_device", lambda name: torch.device("cuda", 1))
+    monkeypatch.setattr(session, "choose_device", lambda name: torch.device("cuda", 1))
     both = SimpleNamespace(get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
     cpu = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
     expected = [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
-    assert onnx_file._providers(both, "cuda:1") == expected
-    assert onnx_file._providers(cpu, "auto") == ["CPUExecutionProvider"]
+    assert session._providers(both, "cuda:1") == expected
+    assert session._providers(cpu, "auto") == ["CPUExecutionProvider"]
     with pytest.raises(
         InputError, match=r"'cuda:1' cannot be used by this onnxruntime.*CPUExecutionProvider"
     ):
-        onnx_file._providers(cpu, "cuda:1")
+        session._providers(cpu, "cuda:1")
 
 
 def test_models_of_one_answer_take_no_options(tmp_path: Path):
@@ -296,4 +297,4 @@ def test_external_weights_are_found_by_their_name(tmp_path: Path):
         size_threshold=16,
     )
     assert onnx.load(tmp_path / "m.onnx", load_external_data=False)
-    assert onnx_file._weights_beside(tmp_path / "m.onnx") == [tmp_path / "beside.bin"]
+    assert _weights_beside(tmp_path / "m.onnx") == [tmp_path / "beside.bin"]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from twofold.dsi.noise import gumbel_row
 from twofold.dsi.options import SamplingOptions
-from twofold.engine.code_choice import choose, log_probabilities
+from twofold.engine.backends.onnx.codes import choose, log_probabilities
 
 WINDOW = 16
 """Positions to be drawn that are guessed in one pass."""

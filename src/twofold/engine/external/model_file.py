@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twofold.engine.conventions import Arrays, Convention
-from twofold.engine.fitting import fit
-from twofold.engine.whole_picture import WholePicture
+from twofold.engine.external.conventions import Arrays, Convention
+from twofold.engine.external.fit import fit
+from twofold.engine.external.whole_image import WholePicture
 from twofold.errors import CheckpointError, TwofoldError
 
 Run = Callable[[Arrays], npt.NDArray[Any]]
