@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -213,14 +214,11 @@ def test_bad_answers_name_file_and_cause(tmp_path: Path, how, word):
     assert "\n" not in str(caught.value)
 
 
-def test_without_onnxruntime_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    file = lama_onnx(tmp_path / "m.onnx")
-
-    def absent(module: str):
-        raise ModuleNotFoundError(f"No module named {module!r}")
-
-    monkeypatch.setattr(importlib, "import_module", absent)
-    with pytest.raises(MissingExtraError, match=r"m\.onnx needs onnxruntime.*pip install 'twofold\[onnx\]'"):
+@pytest.mark.parametrize("module", ["onnxruntime", "google.protobuf.message"])
+def test_without_a_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str):
+    file, library = lama_onnx(tmp_path / "m.onnx"), module.split(".")[-2:][0]
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"m\.onnx needs {library}.*pip install 'twofold\[onnx\]'"):
         load(file)
 
 
