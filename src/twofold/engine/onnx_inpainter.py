@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
-from twofold.engine.backends.onnx.dsi import OnnxDsi
 from twofold.engine.backends.onnx.manifest import Exported
-from twofold.engine.backends.onnx.medfe import OnnxMedfe
-from twofold.engine.backends.onnx.raster import Graph
-from twofold.engine.backends.onnx.session import open_session, runtime_of
-from twofold.engine.backends.tile_network import TileNetwork
-from twofold.engine.external.model_file import cause_of
+from twofold.engine.backends.onnx.session import open_session, runner, runtime_of
 from twofold.engine.network_inpainter import NetworkInpainter
 from twofold.errors import CheckpointError
+from twofold.families import FAMILIES
 from twofold.inpainter import Detail, SamplingChanges
 
 
@@ -55,15 +44,16 @@ class OnnxInpainter(NetworkInpainter):
             MissingExtraError: if onnxruntime is not installed.
         """
         document = exported.document
-        family = document["family"]
-        if family not in NETWORKS:
+        family = FAMILIES.get(document["family"])
+        if family is None or family.exported is None:
             raise CheckpointError(
-                f"{exported.path} is of the family {family!r}, not {' or '.join(NETWORKS)}; update twofold"
+                f"{exported.path} is of the family {document['family']!r}, not {' or '.join(FAMILIES)}; "
+                "update twofold"
             )
         sessions = {graph: open_session(file, device) for graph, file in exported.files.items()}
-        graphs = {graph: _runner(session, exported.files[graph]) for graph, session in sessions.items()}
+        graphs = {graph: runner(session, exported.files[graph]) for graph, session in sessions.items()}
         super().__init__(
-            NETWORKS[family](graphs, document),
+            family.exported(graphs, document),
             name or document["name"],
             runtime=runtime_of(next(iter(sessions.values()))),
             files=exported.paths,
@@ -71,24 +61,3 @@ class OnnxInpainter(NetworkInpainter):
             detail=detail,
             max_memory=max_memory,
         )
-
-
-NETWORKS: dict[str, Callable[[Mapping[str, Graph], Mapping[str, Any]], TileNetwork]] = {
-    "medfe": OnnxMedfe,
-    "dsi": OnnxDsi,
-}
-"""Families of networks that can be exported, and what runs their graphs."""
-
-
-def _runner(session: Any, file: Path) -> Graph:
-    """Runs a session; its errors name the file."""
-
-    def run(names: list[str], inputs: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-        try:
-            return [np.asarray(array) for array in session.run(names, inputs)]
-        except Exception as error:  # onnxruntime raises a class of its own for each status
-            raise CheckpointError(
-                f"{file} failed ({cause_of(error)}); export it again, or give it more memory"
-            ) from error
-
-    return run

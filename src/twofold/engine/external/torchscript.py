@@ -15,9 +15,9 @@ import torch
 
 from twofold.devices import choose_device, exact_arithmetic
 from twofold.engine.external.conventions import Arrays, Slot, choose_convention
-from twofold.engine.external.model_file import ForeignModel, cause_of
+from twofold.engine.external.model_file import ForeignModel
 from twofold.engine.fingerprints import file_digest, twofold_version
-from twofold.errors import CheckpointError
+from twofold.errors import CheckpointError, cause_of
 
 
 def open_torchscript(file: Path, *, family: str | None, device: str, name: str | None) -> ForeignModel:

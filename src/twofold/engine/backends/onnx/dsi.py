@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from twofold.dsi.options import SamplingOptions
 from twofold.engine.backends.onnx.parallel import MaskedSampler
-from twofold.engine.backends.onnx.raster import Floats, Graph, Mask, SamplerSizes, StepSampler
+from twofold.engine.backends.onnx.raster import Floats, Mask, SamplerSizes, StepSampler
+from twofold.engine.backends.onnx.session import Graph
 from twofold.engine.detail.filters import widened
 from twofold.errors import CheckpointError, InputError
 from twofold.inpainter import Progress, Sample

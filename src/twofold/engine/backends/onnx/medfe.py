@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twofold.engine.backends.onnx.raster import Graph
+from twofold.engine.backends.onnx.session import Graph
 from twofold.errors import InputError
 from twofold.inpainter import Progress, Sample
 

@@ -5,23 +5,29 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from twofold.devices import choose_device
-from twofold.engine.external.model_file import cause_of
-from twofold.errors import CheckpointError, InputError, MissingExtraError
+from twofold.errors import CheckpointError, InputError, MissingExtraError, cause_of
+
+Graph = Callable[[list[str], dict[str, npt.NDArray[Any]]], list[npt.NDArray[Any]]]
+"""Runs a graph: names of what is wanted, what goes in by name -> what is wanted."""
 
 
-def open_session(file: Path, device: str) -> Any:
-    """Open an ``.onnx`` file with onnxruntime: on CUDA if the device says so and it can, else on the CPU.
+def open_session(model: Path | bytes, device: str) -> Any:
+    """Open an ONNX model with onnxruntime: on CUDA if the device says so and it can, else on the CPU.
 
     With as many threads as PyTorch has where that is at work; else as ``OMP_NUM_THREADS`` says, or all cores.
     PyTorch is never imported.
 
     Args:
-        file: the model.
+        model: a file, or the content of one.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``; where PyTorch is at work, all names that it knows.
 
     Returns:
@@ -32,18 +38,35 @@ def open_session(file: Path, device: str) -> Any:
         InputError: if the device cannot be used.
         MissingExtraError: if onnxruntime is not installed.
     """
-    library = _onnxruntime(file)
+    shown = "the exported graph" if isinstance(model, bytes) else str(model)
+    library = _onnxruntime(shown)
     providers = _providers(library, device)
     options = library.SessionOptions()
     options.intra_op_num_threads = _threads()
     options.use_deterministic_compute = True
-    options.log_severity_level = 4  # what goes wrong is raised; warnings of its optimiser help nobody
+    options.log_severity_level = 4  # what goes wrong is raised; warnings of its optimizer help nobody
     try:
-        return library.InferenceSession(str(file), options, providers=providers)
+        return library.InferenceSession(
+            model if isinstance(model, bytes) else str(model), options, providers=providers
+        )
     except Exception as error:  # onnxruntime raises a class of its own for each status
         raise CheckpointError(
-            f"{file} is damaged or not a model in ONNX ({cause_of(error)}); fetch or export it again"
+            f"{shown} is damaged or not a model in ONNX ({cause_of(error)}); fetch or export it again"
         ) from error
+
+
+def runner(session: Any, source: object) -> Graph:
+    """What runs a session; its errors name the source."""
+
+    def run(names: list[str], inputs: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        try:
+            return [np.asarray(array) for array in session.run(names, inputs)]
+        except Exception as error:  # onnxruntime raises a class of its own for each status
+            raise CheckpointError(
+                f"{source} failed ({cause_of(error)}); export it again, or give it more memory"
+            ) from error
+
+    return run
 
 
 def runtime_of(session: Any) -> str:
@@ -62,12 +85,12 @@ def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _onnxruntime(file: Path) -> ModuleType:
+def _onnxruntime(shown: str) -> ModuleType:
     try:
         return importlib.import_module("onnxruntime")
     except ImportError as error:
         raise MissingExtraError(
-            f"{file} needs onnxruntime, which cannot be imported ({error}); pip install 'twofold[onnx]'"
+            f"{shown} needs onnxruntime, which cannot be imported ({error}); pip install 'twofold[onnx]'"
         ) from error
 
 
