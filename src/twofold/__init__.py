@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twofold.dsi.options import SamplingOptions
-    from twofold.engine.command import Command
+    from twofold.engine.external.command import Command
     from twofold.engine.load import inpaint, list_models, load
     from twofold.errors import (
         CheckpointError,
@@ -57,7 +57,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Command": "twofold.engine.command",
+    "Command": "twofold.engine.external.command",
     "SamplingOptions": "twofold.dsi.options",
     "list_models": "twofold.engine.load",
     "inpaint": "twofold.engine.load",

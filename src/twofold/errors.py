@@ -43,3 +43,15 @@ class MissingExtraError(TwofoldError, ImportError):
 
 class TrainingError(TwofoldError):
     """A training run cannot start or go on."""
+
+
+def cause_of(error: BaseException) -> str:
+    """What an error of a foreign library says, in one line.
+
+    The first line of its message, except where that only introduces a traceback, as TorchScript's does:
+    there the last one.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if "TorchScript interpreter" in lines[0] else lines[0]

@@ -1,15 +1,18 @@
-"""The table of network families: name -> its configuration class and how to build it.
+"""The table of network families: name -> all that differs between them and is looked up by name.
 
-A literal table: nothing registers itself, and a family's code is imported when it is asked for.
+A literal table: nothing registers itself, and an entry's code, on whatever floor it lies, is imported when
+it is asked for. The table itself needs no PyTorch.
 """
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -20,37 +23,37 @@ class Family:
         config_class: gives the frozen dataclass that defines a network of this family.
         build: makes the network of a configuration, with fresh weights; it is a torch module and a
             ``twofold.network.FillingNetwork``.
+        export: gives the ``twofold.export.document.Exporter`` of its networks; None: there is none.
+        exported: makes the ``TileNetwork`` of exported graphs by name and their document; None: likewise.
     """
 
     config_class: Callable[[], type[Any]]
     build: Callable[[Any], nn.Module]
+    export: Callable[[], Any] | None = None
+    exported: Callable[..., Any] | None = None
 
 
-def _medfe_config() -> type[Any]:
-    from twofold.medfe.config import MedfeConfig
-
-    return MedfeConfig
-
-
-def _build_medfe(config: Any) -> nn.Module:
-    from twofold.medfe.model import build_medfe
-
-    return build_medfe(config)
+def _object(name: str) -> Callable[[], Any]:
+    """Gives the object ``module:object`` of this package when it is called."""
+    return lambda: pkgutil.resolve_name(f"twofold.{name}")
 
 
-def _dsi_config() -> type[Any]:
-    from twofold.dsi.config import DsiConfig
-
-    return DsiConfig
-
-
-def _build_dsi(config: Any) -> nn.Module:
-    from twofold.dsi.model import build_dsi
-
-    return build_dsi(config)
+def _call(name: str) -> Callable[..., Any]:
+    """Calls the object ``module:object`` of this package."""
+    return lambda *arguments: pkgutil.resolve_name(f"twofold.{name}")(*arguments)
 
 
 FAMILIES: dict[str, Family] = {
-    "medfe": Family(_medfe_config, _build_medfe),
-    "dsi": Family(_dsi_config, _build_dsi),
+    "medfe": Family(
+        config_class=_object("medfe.config:MedfeConfig"),
+        build=_call("medfe.model:build_medfe"),
+        export=_object("export.medfe:EXPORTER"),
+        exported=_call("engine.backends.onnx.medfe:OnnxMedfe"),
+    ),
+    "dsi": Family(
+        config_class=_object("dsi.config:DsiConfig"),
+        build=_call("dsi.model:build_dsi"),
+        export=_object("export.dsi:EXPORTER"),
+        exported=_call("engine.backends.onnx.dsi:OnnxDsi"),
+    ),
 }

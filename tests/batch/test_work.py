@@ -11,7 +11,7 @@ from PIL import Image
 from batch.pictures import folders, mask, picture
 from twofold.batch.naming import Task
 from twofold.batch.work import NOTHING_TO_FILL, Answer, Filler, Settings, Work, nothing_fits, task_seed
-from twofold.engine.classical import OpenCVTelea
+from twofold.engine.external.classical import OpenCVTelea
 from twofold.errors import ImageError
 
 TASK = Task("a.png", "a.png", "a.png")

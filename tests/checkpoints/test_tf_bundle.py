@@ -177,8 +177,9 @@ def test_what_names_no_checkpoint_is_refused(tmp_path, files, named, words):
         TensorBundle(tmp_path / named)
 
 
-def test_without_the_library_for_checksums_the_way_out_is_said(monkeypatch):
-    monkeypatch.setitem(sys.modules, "google_crc32c", None)
+@pytest.mark.parametrize("library", ["google_crc32c", "google.protobuf.message"])
+def test_without_a_library_the_way_out_is_said(monkeypatch, library):
+    monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtraError, match=r"pip install 'twofold\[convert\]'"):
         TensorBundle(DATA / "one.ckpt")
 
@@ -273,12 +274,13 @@ ENTRIES = {
     "no type": (entry(0, [1], size=4), "as TensorFlow's type 0"),
     "parts": (entry(FLOAT, [1], size=4) + bytes_field(7, b""), "in parts"),
     "a wrong checksum": (entry(FLOAT, [], checksum=1), "gives a 0 bytes"),
-    "an unknown kind of field": (varint(5 << 3 | 3), "unknown kind 3"),
-    "a cut record": (bytes_field(2, b"1234")[:-1], "cut off"),
-    "a record said to be huge": (varint(2 << 3 | 2) + varint(2**60), "cut off"),
-    "an endless number": (varint(1 << 3) + b"\xff" * 30, "longer than 64 bits"),
-    "a number of 70 bits": (varint(1 << 3) + b"\xff" * 9 + b"\x7f", "longer than 64 bits"),
-    "a number cut off": (varint(1 << 3) + b"\xff", "a number is cut off"),
+    "an unknown kind of field": (varint(5 << 3 | 3), "a record is damaged"),
+    "a cut record": (bytes_field(2, b"1234")[:-1], "a record is damaged"),
+    "a record said to be huge": (varint(2 << 3 | 2) + varint(2**60), "a record is damaged"),
+    "an endless number": (varint(1 << 3) + b"\xff" * 30, "a record is damaged"),
+    "a number of 70 bits": (varint(1 << 3) + b"\xff" * 9 + b"\x7f", "as TensorFlow's type -1"),
+    "a number cut off": (varint(1 << 3) + b"\xff", "a record is damaged"),
+    "a record that is long": (bytes_field(2, bytes_field(2, b"") * 40_000), "record of a has 80004 bytes"),
 }
 
 

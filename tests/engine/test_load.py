@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 import twofold
+from engine.external.model_files import COLOUR, lama_onnx
 from engine.fakes import Palette, PaletteConfig, PaletteOptions
-from engine.foreign_files import COLOUR, lama_onnx
 from twofold.checkpoints import released
 from twofold.checkpoints.format import save_weights
 from twofold.engine import load as load_module

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.engine.classical import CLASSICAL, Classical
+from twofold.engine.external.classical import CLASSICAL, Classical
 from twofold.errors import InputError
 from twofold.evaluate import compare, networks, sets
 from twofold.evaluate.compare import Output, evaluate

@@ -18,13 +18,13 @@ from twofold.devices import exact_arithmetic
 from twofold.dsi.model import Dsi
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.sampling import sample_structure
-from twofold.engine import onnx_sampler
-from twofold.engine.exported import read_exported
-from twofold.engine.onnx_sampler import SamplerSizes, StepSampler
+from twofold.engine.backends.onnx import raster
+from twofold.engine.backends.onnx.manifest import read_exported
+from twofold.engine.backends.onnx.raster import SamplerSizes, StepSampler
 from twofold.errors import CheckpointError, InputError
+from twofold.export import dsi as exporter
 from twofold.export import job
-from twofold.export.dsi import UNROUNDED
-from twofold.export.parity import open_graph
+from twofold.export.parity import UNROUNDED, open_graph
 
 SIDE = 8
 OPTIONS = [
@@ -110,7 +110,7 @@ def test_how_far_is_guessed_ahead_changes_nothing(
     sampler, known = sampler_of(dsi_export, a_condition(5)), np.zeros((SIDE, SIDE), np.bool_)
     known[2, 3:6] = known[4] = True
     before = sampler.draw(9, SamplingOptions(), np.full((SIDE, SIDE), 7), known)
-    monkeypatch.setattr(onnx_sampler, "WINDOW", window)
+    monkeypatch.setattr(raster, "WINDOW", window)
     after = sampler.draw(9, SamplingOptions(), np.full((SIDE, SIDE), 7), known)
     np.testing.assert_array_equal(before.codes, after.codes)
     assert (before.codes[known] == 7).all()
@@ -160,7 +160,7 @@ def test_a_graph_that_is_a_little_off_is_found(
 ) -> None:
     models = models_of(dsi_export)
     models[graph] = tampered(models[graph], output, 0.02)
-    monkeypatch.setattr(job, "dsi_graphs", lambda parts: models)
+    monkeypatch.setattr(exporter, "dsi_graphs", lambda parts: models)
     with pytest.raises(CheckpointError, match=words):
         job.export_model(dsi_export, tmp_path / "wrong")
     assert not (tmp_path / "wrong").exists()
@@ -170,6 +170,6 @@ def test_a_network_without_all_stages_is_refused(dsi_export: Path, tmp_path: Pat
     network = network_of(dsi_export)
     network.structure = None
     with pytest.raises(CheckpointError, match="no structure generator"):
-        job.Parts(network)
+        exporter.Parts(network)
     with pytest.raises(InputError, match="becomes several files"):
         job.export_model(dsi_export, tmp_path / "one.onnx")

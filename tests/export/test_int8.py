@@ -14,9 +14,9 @@ from export.files import exported_dsi, exported_medfe, with_floats, with_output
 from twofold.engine.load import load
 from twofold.errors import CheckpointError, InputError, TrainingError
 from twofold.export import int8, job
+from twofold.export import medfe as exporter
 from twofold.export.int8 import FLOAT, JUDGED, PHOTOS, quantize_medfe
-from twofold.export.medfe import UNROUNDED
-from twofold.export.parity import open_graph, trial
+from twofold.export.parity import UNROUNDED, open_graph, trial
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_a_network_of_integers_is_smaller_and_answers_nearly_the_same(
 ) -> None:
     whole = with_floats(onnx.load(medfe / "tiny.onnx"))
     before = whole.SerializeToString()
-    monkeypatch.setattr(job, "medfe_graph", lambda network: with_output(whole, UNROUNDED))
+    monkeypatch.setattr(exporter, "medfe_graph", lambda network: with_output(whole, UNROUNDED))
     done = job.export_model(medfe, tmp_path / "small.onnx", int8=photos)
     assert whole.SerializeToString() == before
     small = onnx.load(tmp_path / "small.onnx")
@@ -71,7 +71,7 @@ def test_what_integers_spoil_is_not_written(
     medfe: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = with_floats(onnx.load(medfe / "tiny.onnx"))
-    monkeypatch.setattr(job, "medfe_graph", lambda network: with_output(whole, UNROUNDED))
+    monkeypatch.setattr(exporter, "medfe_graph", lambda network: with_output(whole, UNROUNDED))
     monkeypatch.setattr(int8, "LEAST_PSNR", 200.0)
     with pytest.raises(CheckpointError, match=r"does not stand 8-bit integers.*nothing is written"):
         job.export_model(medfe, tmp_path / "small.onnx", int8=photos)

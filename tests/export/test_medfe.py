@@ -16,9 +16,9 @@ from twofold.checkpoints.format import build_network, load_weights
 from twofold.devices import exact_arithmetic
 from twofold.errors import CheckpointError
 from twofold.export import job
+from twofold.export import medfe as exporter
 from twofold.export.compact import halve_weights
-from twofold.export.medfe import UNROUNDED
-from twofold.export.parity import open_graph, trial
+from twofold.export.parity import UNROUNDED, open_graph, trial
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 VIEWS = ["answer", "structure", "texture"]
@@ -126,9 +126,9 @@ def test_what_does_not_answer_as_torch_does_is_not_written(
 ) -> None:
     right = with_output(onnx.load(medfe_export / "tiny.onnx"), UNROUNDED)
     wrong = tampered(right, UNROUNDED, offset)
-    monkeypatch.setattr(job, "medfe_graph", lambda network: right)
+    monkeypatch.setattr(exporter, "medfe_graph", lambda network: right)
     job.export_model(medfe_export, tmp_path / "right.onnx")
-    monkeypatch.setattr(job, "medfe_graph", lambda network: wrong)
+    monkeypatch.setattr(exporter, "medfe_graph", lambda network: wrong)
     with pytest.raises(
         CheckpointError, match=r"does not answer as PyTorch does.*nothing is written"
     ) as caught:
@@ -142,7 +142,7 @@ def test_an_export_that_fails_leaves_the_earlier_one(
 ) -> None:
     (tmp_path / "out.onnx").write_bytes(b"earlier")
     wrong = tampered(with_output(onnx.load(medfe_export / "tiny.onnx"), UNROUNDED), UNROUNDED, 1.0)
-    monkeypatch.setattr(job, "medfe_graph", lambda network: wrong)
+    monkeypatch.setattr(exporter, "medfe_graph", lambda network: wrong)
     with pytest.raises(CheckpointError):
         job.export_model(medfe_export, tmp_path / "out.onnx")
     assert (tmp_path / "out.onnx").read_bytes() == b"earlier"

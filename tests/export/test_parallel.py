@@ -19,12 +19,12 @@ from twofold.devices import exact_arithmetic
 from twofold.dsi.model import Dsi
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.parallel import decode_parallel
+from twofold.engine.backends.onnx.parallel import MaskedSampler
 from twofold.engine.load import load
-from twofold.engine.onnx_masked import MaskedSampler
 from twofold.errors import CheckpointError
+from twofold.export import dsi as exporter
 from twofold.export import job
-from twofold.export.dsi import UNROUNDED
-from twofold.export.parity import open_graph, trial
+from twofold.export.parity import UNROUNDED, open_graph, trial
 
 SIDE = 8
 OPTIONS = [
@@ -191,7 +191,7 @@ def test_a_graph_that_is_a_little_off_is_found(
     models = {path.stem: onnx.load(path) for path in (folder / "tiny").glob("*.onnx")}
     models["paint"] = with_output(models["paint"], UNROUNDED)
     models[graph] = tampered(models[graph], output, 0.02)
-    monkeypatch.setattr(job, "dsi_graphs", lambda parts: models)
+    monkeypatch.setattr(exporter, "dsi_graphs", lambda parts: models)
     with pytest.raises(CheckpointError, match=words):
         job.export_model(folder, tmp_path / "wrong")
     assert not (tmp_path / "wrong").exists()

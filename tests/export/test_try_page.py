@@ -24,7 +24,7 @@ from PIL import Image
 
 from chromium import chromium
 from export.files import exported_medfe
-from twofold.engine.exported import KEY
+from twofold.engine.backends.onnx.manifest import KEY
 from twofold.engine.load import load
 
 PAGE = Path(__file__).parents[2] / "docs" / "try"

@@ -17,8 +17,8 @@ from typing import Any
 
 from twofold.batch.naming import Task
 from twofold.batch.places import LocalPlace, RemotePlace, open_place
-from twofold.engine.classical import CLASSICAL
-from twofold.engine.command import Command
+from twofold.engine.external.classical import CLASSICAL
+from twofold.engine.external.command import Command
 from twofold.engine.model_name import read_name
 from twofold.errors import TwofoldError
 from twofold.inpainter import Inpainter

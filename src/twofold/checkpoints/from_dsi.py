@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from twofold.checkpoints.conversion import check_folder, filling_folder, refuse
 from twofold.checkpoints.dsi_names import official_shapes, variable_names
 from twofold.checkpoints.format import save_weights
 from twofold.checkpoints.released import FILE_NAME
@@ -40,7 +40,6 @@ _OF_TRAINING = re.compile(
     rf"|(ema_cluster_size|ema_dw)({AVERAGE})?|embedding{AVERAGE})"
 )
 """Variables that only training needs: optimiser, steps, and the averages that codebooks follow from."""
-_SHOWN = 6  # how many complaints a message quotes
 
 Array = npt.NDArray[Any]
 
@@ -104,13 +103,11 @@ def convert_dsi(
     """
     config = config or paper("official")
     paths = [checkpoints] if isinstance(checkpoints, str | os.PathLike) else list(checkpoints)
-    target = Path(os.path.realpath(out))
     if not paths:
         raise CheckpointError(
             "no checkpoint is given; give the full model, or those of the stages of training"
         )
-    if not target.parent.is_dir() or target.is_file():
-        raise CheckpointError(f"cannot make a folder {out}: give a new one in a folder that exists")
+    target = check_folder(out)
     found = _read_all([TensorBundle(path) for path in paths], official_shapes(config))
     config = replace(
         config,
@@ -123,8 +120,8 @@ def convert_dsi(
         "parts": sorted(found.parts),
         "averaged": sorted(found.averaged),
     }
-    with _folder(target):
-        path = target / FILE_NAME
+    with filling_folder(target, [FILE_NAME]) as staging:
+        path = staging / FILE_NAME
         save_weights(path, family="dsi", config=config, state=state, name=name, about=about, dtype="float32")
     return [Path(out) / FILE_NAME]
 
@@ -158,15 +155,11 @@ def _read_all(bundles: Sequence[TensorBundle], shapes: Mapping[str, tuple[int, .
     found.complaints += [f"{name} is missing" for name in missing]
     if "vqvae" not in found.parts:
         found.complaints.insert(0, "there is no VQ-VAE (vq_encoder, vq_decoder), which every part needs")
-    if found.complaints:
-        count = len(found.complaints)
-        shown = "; ".join(found.complaints[:_SHOWN])
-        more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
-        raise CheckpointError(
-            f"{', '.join(bundle.prefix.name for bundle in bundles)} cannot be converted, {count} "
-            f"problem{'s' if count > 1 else ''}: {shown}{more}; "
-            "give the full model, or the stages of one training, of the official code at its own sizes"
-        )
+    refuse(
+        ", ".join(bundle.prefix.name for bundle in bundles),
+        found.complaints,
+        "give the full model, or the stages of one training, of the official code at its own sizes",
+    )
     return found
 
 
@@ -221,20 +214,3 @@ def _value(bundle: TensorBundle, stored: str, shape: tuple[int, ...], complaints
         complaints.append(f"{file} has values in {stored} that are not finite")
         return None
     return value
-
-
-@contextmanager
-def _folder(target: Path) -> Iterator[None]:
-    """Make a folder unless it is there; take it away again if what is to lie in it fails."""
-    made = not target.exists()
-    try:
-        target.mkdir(exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot make a folder {target}: {error}; choose another place") from error
-    try:
-        yield
-    except BaseException:
-        if made:
-            with suppress(OSError):
-                target.rmdir()
-        raise

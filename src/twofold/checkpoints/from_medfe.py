@@ -7,17 +7,14 @@ Their generator is three files (``EN``, ``DE``, and ``MEDEF``, as the released o
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from twofold.checkpoints.building import Undrawn
+from twofold.checkpoints.conversion import check_folder, filling_folder, refuse
 from twofold.checkpoints.format import save_weights
 from twofold.checkpoints.pickled import UnreadError, is_plain, read_pickled
 from twofold.checkpoints.released import FILE_NAME
@@ -32,7 +29,6 @@ SPELLINGS = {"EN": ("EN",), "DE": ("DE",), "MEDFE": ("MEDEF", "MEDFE"), "D": ("D
 GENERATOR = ("EN", "MEDFE", "DE")
 DISCRIMINATORS = {"D": "whole", "F": "local"}
 """Their network -> its name in ``medfe.discriminator.Discriminators``."""
-_SHOWN = 6  # how many complaints a message quotes
 _LONGEST_NAME = 80  # of an unknown tensor, in a complaint
 
 State = Mapping[str, Tensor]
@@ -201,32 +197,30 @@ def convert_medfe(
             for everything), or ``out`` cannot be written; nothing is left behind then.
     """
     config = config or paper("official")
-    source, target = Path(folder), Path(os.path.realpath(out))
-    if not target.parent.is_dir() or target.is_file():
-        raise CheckpointError(f"cannot make a folder {out}: give a new one in a folder that exists")
-    networks = _read_all(source, official_shapes(config))
+    target = check_folder(out)
+    networks = _read_all(Path(folder), official_shapes(config))
     about = {"source": "converted from the official MEDFE layout", "networks": sorted(networks)}
-    with _filling_folder(target) as staging:
+    with filling_folder(target, (DISCRIMINATORS_NAME, FILE_NAME)) as staging:
         save_weights(
             staging / FILE_NAME,
             family="medfe",
-            config=asdict(config),
+            config=config,
             state=convert_generator(networks, config),
             name=name,
             about=about,
             dtype="float32",
         )
-        if judges := convert_discriminators(networks):
+        if discriminators := convert_discriminators(networks):
             save_weights(
                 staging / DISCRIMINATORS_NAME,
                 family="medfe-discriminators",
                 config={},
-                state=judges,
+                state=discriminators,
                 name=f"{name}-discriminators",
                 about=about,
                 dtype="float32",
             )
-    written = [FILE_NAME, DISCRIMINATORS_NAME] if judges else [FILE_NAME]
+    written = [FILE_NAME, DISCRIMINATORS_NAME] if discriminators else [FILE_NAME]
     return [Path(out) / file for file in written]
 
 
@@ -246,13 +240,11 @@ def _read_all(folder: Path, shapes: Mapping[str, Mapping[str, tuple[int, ...]]])
             networks[net] = _read(files[0], complaints, shapes[net])
         elif net in GENERATOR:
             complaints.append(f"no {' or '.join(SPELLINGS[net])} (.pkl or .pth)")
-    if complaints:
-        shown = "; ".join(complaints[:_SHOWN])
-        more = f"; and {len(complaints) - _SHOWN} more" if len(complaints) > _SHOWN else ""
-        raise CheckpointError(
-            f"{folder} cannot be converted, {len(complaints)} problems: {shown}{more}; "
-            "give EN, DE and MEDEF of one official MEDFE network (D and F if wanted)"
-        )
+    refuse(
+        str(folder),
+        complaints,
+        "give EN, DE and MEDEF of one official MEDFE network (D and F if wanted)",
+    )
     return networks
 
 
@@ -299,24 +291,3 @@ def _read(path: Path, complaints: list[str], shapes: Mapping[str, tuple[int, ...
         elif not bool(torch.isfinite(value).all()):
             complaints.append(f"{path.name} has values in {name} that are not finite")
     return content
-
-
-@contextmanager
-def _filling_folder(out: Path) -> Iterator[Path]:
-    """Offer an empty folder beside ``out``; at the end its files take their places in ``out``."""
-    staging = out.with_name(f".twofold-{secrets.token_hex(6)}")
-    try:
-        staging.mkdir()
-        yield staging
-        if out.is_dir():
-            for name in (DISCRIMINATORS_NAME, FILE_NAME):
-                if (staging / name).exists():
-                    (staging / name).replace(out / name)
-                else:
-                    (out / name).unlink(missing_ok=True)  # of an earlier conversion
-        else:
-            staging.rename(out)
-    except OSError as error:
-        raise CheckpointError(f"cannot write weights to {out}: {error}; choose another place") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

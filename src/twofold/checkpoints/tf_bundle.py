@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.checkpoints.tf_table import MalformedError, crc32c, table_items, varint
+from twofold.checkpoints.protobuf import UnreadableError, parse
+from twofold.checkpoints.tf_table import MalformedError, crc32c, table_items
 from twofold.errors import CheckpointError
 from twofold.pixels.regular import open_regular
 
@@ -27,10 +27,29 @@ MAX_INDEX_BYTES = 1 << 22
 MAX_TENSORS = 100_000
 MAX_NAME_BYTES = 1 << 12
 MAX_VALUES = 1 << 40
+MAX_RECORD_BYTES = 1 << 16
+"""Of what is said of one tensor."""
 _MAX_AXES = 32
 _MAX_POINTER_BYTES = 1 << 16
 _DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
 """TensorFlow's number of a type -> numpy's name of it in a checkpoint."""
+_MESSAGES = """
+message_type { name: "Header"
+  field { name: "num_shards" number: 1 type: TYPE_INT32 }
+  field { name: "endianness" number: 2 type: TYPE_INT32 } }
+message_type { name: "Axis" field { name: "size" number: 1 type: TYPE_INT64 } }
+message_type { name: "Shape"
+  field { name: "dim" number: 2 type: TYPE_MESSAGE type_name: "Axis" label: LABEL_REPEATED } }
+message_type { name: "Entry"
+  field { name: "dtype" number: 1 type: TYPE_INT32 }
+  field { name: "shape" number: 2 type: TYPE_MESSAGE type_name: "Shape" }
+  field { name: "shard_id" number: 3 type: TYPE_INT32 }
+  field { name: "offset" number: 4 type: TYPE_INT64 }
+  field { name: "size" number: 5 type: TYPE_INT64 }
+  field { name: "crc32c" number: 6 type: TYPE_FIXED32 }
+  field { name: "slices" number: 7 type: TYPE_BYTES label: LABEL_REPEATED } }
+"""
+"""What is read of ``tensorflow/core/protobuf/tensor_bundle.proto`` and ``tensor_shape.proto``."""
 _ENDINGS = re.compile(r"(.+)\.(index|meta|data-\d{5}-of-\d{5})")
 _POINTER = re.compile(r'^\s*model_checkpoint_path\s*:\s*"([^"\n]*)"', re.MULTILINE)
 
@@ -71,7 +90,7 @@ class TensorBundle:
 
     Raises:
         CheckpointError: if there is no checkpoint, or its index is damaged or of another kind.
-        MissingExtraError: if google-crc32c is not installed.
+        MissingExtraError: if google-crc32c or protobuf is not installed.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -223,7 +242,7 @@ def _parse_index(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
         if not name.isprintable():
             raise MalformedError(f"the name {name[:40]!r} cannot be printed")
         entries[name] = entry = _parse_entry(name, value)
-        if entry.shard >= shards:
+        if not 0 <= entry.shard < shards:
             raise MalformedError(f"{name} lies in data file {entry.shard} of {shards}")
         if len(entries) > MAX_TENSORS:
             raise MalformedError(f"it lists more than {MAX_TENSORS} tensors")
@@ -232,78 +251,36 @@ def _parse_index(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
     return shards, entries
 
 
-def _parse_header(message: bytes) -> int:
+def _parse(name: str, record: bytes) -> Any:
+    try:
+        return parse(_MESSAGES, name, record, source="a TensorFlow checkpoint", extra="convert")
+    except UnreadableError as error:
+        raise MalformedError(f"a record is damaged ({error})") from error
+
+
+def _parse_header(record: bytes) -> int:
     """The number of data files."""
-    fields = _numbers(message)
-    if fields.get(2, 0):
+    header = _parse("Header", record)
+    if header.endianness:
         raise MalformedError("it was written on a big-endian machine, and only little-endian ones are read")
-    shards = fields.get(1, 0)
-    if not 1 <= shards <= 99_999:
-        raise MalformedError(f"its header says {shards} data files")
-    return shards
+    if not 1 <= header.num_shards <= 99_999:
+        raise MalformedError(f"its header says {header.num_shards} data files")
+    return int(header.num_shards)
 
 
-def _parse_entry(name: str, message: bytes) -> BundleEntry:
-    fields: dict[int, int] = {}
-    shape: list[int] = []
-    sliced = False
-    for number, value in _fields(message):
-        if isinstance(value, int):
-            _once(fields, number, value)
-        elif number == 2:
-            shape += _parse_shape(value)
-        sliced = number == 7
-        if sliced or len(shape) > _MAX_AXES:  # slices come last, and there may be many
-            break
-    if len(shape) > _MAX_AXES or math.prod(max(side, 1) for side in shape) > MAX_VALUES:
+def _parse_entry(name: str, record: bytes) -> BundleEntry:
+    if len(record) > MAX_RECORD_BYTES:
+        raise MalformedError(f"the record of {name} has {len(record)} bytes")
+    entry = _parse("Entry", record)
+    shape = tuple(axis.size for axis in entry.shape.dim)
+    if (
+        len(shape) > _MAX_AXES
+        or min(shape, default=0) < 0
+        or math.prod(max(side, 1) for side in shape) > MAX_VALUES
+    ):
         shown = ", ".join(map(str, shape[:8]))
         raise MalformedError(f"{name} has the impossible shape ({shown}{', ...' if len(shape) > 8 else ''})")
-    shard, offset, size = (fields.get(number, 0) for number in (3, 4, 5))
-    if max(offset, size) >= 1 << 62:
-        raise MalformedError(f"{name} has the impossible place {offset} and size {size}")
-    return BundleEntry(fields.get(1, 0), tuple(shape), shard, offset, size, fields.get(6, 0), sliced)
-
-
-def _parse_shape(message: bytes) -> list[int]:
-    """The sides of a tensor, one more than there can be at most; a negative one becomes huge."""
-    axes = (value for number, value in _fields(message) if number == 2 and isinstance(value, bytes))
-    return [_numbers(axis).get(1, 0) for axis in islice(axes, _MAX_AXES + 1)]
-
-
-def _numbers(message: bytes) -> dict[int, int]:
-    """The fields of a protobuf message that are numbers."""
-    numbers: dict[int, int] = {}
-    for number, value in _fields(message):
-        if isinstance(value, int):
-            _once(numbers, number, value)
-    return numbers
-
-
-def _once(fields: dict[int, int], number: int, value: int) -> None:
-    """Take in a field; protobuf allows several and takes the last, but no checkpoint has them."""
-    if number in fields:
-        raise MalformedError(f"a record has its field {number} twice")
-    fields[number] = value
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a protobuf message: numbers as int, everything with a length as bytes."""
-    at = 0
-    while at < len(message):
-        tag, at = varint(message, at)
-        number, wire = tag >> 3, tag & 7
-        if wire == 0:
-            value, at = varint(message, at)
-            yield number, value
-            continue
-        if wire == 2:
-            length, at = varint(message, at)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise MalformedError(f"a record has a field of the unknown kind {wire}")
-        if at + length > len(message):
-            raise MalformedError("a record is cut off")
-        chunk = message[at : at + length]
-        at += length
-        yield number, chunk if wire == 2 else int.from_bytes(chunk, "little")
+    if not (0 <= entry.offset < 1 << 62 and 0 <= entry.size < 1 << 62):
+        raise MalformedError(f"{name} has the impossible place {entry.offset} and size {entry.size}")
+    sliced = len(entry.slices) > 0
+    return BundleEntry(entry.dtype, shape, entry.shard_id, entry.offset, entry.size, entry.crc32c, sliced)

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.devices import choose_device
-from twofold.engine.classical import CLASSICAL
-from twofold.engine.command import Command
-from twofold.engine.exported import MANIFEST, read_exported
+from twofold.engine.backends.onnx.manifest import MANIFEST, read_exported
+from twofold.engine.external.classical import CLASSICAL
+from twofold.engine.external.command import Command
+from twofold.engine.external.onnx import open_onnx
 from twofold.engine.memory import read_bytes
 from twofold.engine.model_name import Kind, ModelName, read_name
-from twofold.engine.onnx_file import open_onnx
-from twofold.engine.onnx_network import OnnxInpainter
+from twofold.engine.onnx_inpainter import OnnxInpainter
 from twofold.errors import CheckpointError, InputError, MissingExtraError
 from twofold.inpainter import Channels, Detail, Inpainter, SamplingChanges
 
@@ -127,7 +127,7 @@ def _open_onnx(name: ModelName, device: str, given: Mapping[str, Any]) -> Inpain
 
 def _open_torchscript(name: ModelName, device: str, given: Mapping[str, Any]) -> Inpainter:
     _need_torch(os.fspath(name.target))
-    from twofold.engine.torchscript_file import open_torchscript
+    from twofold.engine.external.torchscript import open_torchscript
 
     return open_torchscript(_file_of(name), family=name.family, device=device, name=name.label)
 

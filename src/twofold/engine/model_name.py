@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from twofold.engine.classical import CLASSICAL
-from twofold.engine.conventions import FAMILIES
-from twofold.engine.exported import MANIFEST
+from twofold.engine.backends.onnx.manifest import MANIFEST
+from twofold.engine.external.classical import CLASSICAL
+from twofold.engine.external.conventions import CONVENTIONS
 
 Kind = Literal["classical", "command", "exported", "onnx", "torchscript", "network"]
 """``exported`` is one of ours in ONNX: only a look into the file tells it from ``onnx``."""
@@ -59,7 +59,7 @@ def read_name(name: str | os.PathLike[str]) -> ModelName:
     if rest.startswith(COMMAND):
         return ModelName("command", rest.removeprefix(COMMAND).strip(), label)
     family, colon, file = rest.partition(":")
-    if colon and family in FAMILIES and _file_kind(Path(file)) != "network":
+    if colon and family in CONVENTIONS and _file_kind(Path(file)) != "network":
         return ModelName(_file_kind(Path(file)), file, label, family)
     return ModelName(_file_kind(Path(rest)), rest, label)
 

@@ -20,7 +20,7 @@ from twofold.devices import choose_device
 from twofold.dsi.config import SIZE_MULTIPLE
 from twofold.dsi.judge import judge_structure, judge_texture, judge_vqvae
 from twofold.dsi.model import Dsi
-from twofold.engine.classical import CLASSICAL
+from twofold.engine.external.classical import CLASSICAL
 from twofold.errors import InputError
 from twofold.evaluate.cases import Case
 from twofold.evaluate.protocol import Protocol

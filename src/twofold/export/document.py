@@ -4,19 +4,49 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
 
 from twofold.checkpoints.format import Weights
-from twofold.engine.exported import FORMAT, KEY
+from twofold.engine.backends.onnx.manifest import FORMAT, KEY
 from twofold.engine.fingerprints import file_digest, twofold_version
 from twofold.export.parity import TOLERANCE, Differences
 from twofold.network import FillingNetwork
 
 _CARD_LICENCE = re.compile(r"^license:\s*(\S+)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """A network as ONNX graphs that answer as it does.
+
+    Attributes:
+        models: the graphs by name.
+        differences: the largest ones from PyTorch, by what was compared.
+        facts: what the document says of these graphs beside what it says of every network.
+    """
+
+    models: Mapping[str, onnx.ModelProto]
+    differences: Differences
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """How networks of one family are exported.
+
+    Attributes:
+        graphs: makes and checks the graphs of a network with these weights; in 8-bit integers if a folder of
+            photographs is given.
+        one_file: whether that is one graph, which becomes a file, not a folder of several.
+    """
+
+    graphs: Callable[[Any, Weights, Path | None], Graphs]
+    one_file: bool
 
 
 def licence_of(file: Path, weights: Weights) -> tuple[str, str]:
@@ -28,17 +58,14 @@ def licence_of(file: Path, weights: Weights) -> tuple[str, str]:
     return named, text.read_text("utf-8") if text.is_file() else ""
 
 
-def describe(
-    file: Path, weights: Weights, network: FillingNetwork, parameters: int, differences: Differences
-) -> dict[str, Any]:
-    """The document of an export; ``twofold/engine/exported.py`` says where it lies.
+def describe(file: Path, weights: Weights, network: FillingNetwork, graphs: Graphs) -> dict[str, Any]:
+    """The document of an export; ``twofold/engine/backends/onnx/manifest.py`` says where it lies.
 
     Args:
         file: of the weights.
         weights: that were read from it.
         network: with the weights in it.
-        parameters: how many numbers the weights are.
-        differences: that the check of parity found.
+        graphs: that it became.
     """
     return {
         "format": FORMAT,
@@ -48,12 +75,13 @@ def describe(
         "size_multiple": network.size_multiple,
         "native_size": network.native_size,
         "largest_size": network.largest_size,
-        "parameters": parameters,
+        "parameters": sum(tensor.numel() for tensor in weights.state.values()),
         "licence": licence_of(file, weights)[0],
         "made_by": twofold_version(),
         "mode": weights.config.get("mode", "paper"),
-        "parity": {"tolerance": TOLERANCE, "largest_differences": differences},
+        "parity": {"tolerance": TOLERANCE, "largest_differences": graphs.differences},
         "config": weights.config,
+        **graphs.facts,
     }
 
 
@@ -67,3 +95,10 @@ def stamp(model: onnx.ModelProto, document: Mapping[str, Any], licence_text: str
         if value:
             entry = model.metadata_props.add()
             entry.key, entry.value = key, value
+
+
+def drop_output(model: onnx.ModelProto, name: str) -> None:
+    """Take away an output that only the check needs."""
+    kept = [output for output in model.graph.output if output.name != name]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)

@@ -2,18 +2,24 @@
 
 A step is a row and a window of it, or a pass over everything where codes are drawn in parallel. Nothing in
 the graphs loops: caches go in and what is new in them comes out, and who runs them holds the loop, the noise
-and the choice (``twofold/engine/onnx_dsi.py``).
+and the choice (``twofold/engine/backends/onnx/dsi.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from twofold.checkpoints.format import Weights
+from twofold.devices import exact_arithmetic
 from twofold.diffusion import diffuse
 from twofold.dsi.attention import fuse, known_cells, patch_distances, standard_scores
 from twofold.dsi.config import SIZE_MULTIPLE
@@ -21,13 +27,19 @@ from twofold.dsi.discriminator import Discriminator
 from twofold.dsi.masked import MaskedStructureGenerator
 from twofold.dsi.model import AnyStructureGenerator, Dsi
 from twofold.dsi.texture import TextureGenerator
-from twofold.errors import CheckpointError
+from twofold.engine.backends.onnx.parallel import MaskedSampler
+from twofold.engine.backends.onnx.raster import Codes, Floats, SamplerSizes, StepSampler
+from twofold.engine.backends.onnx.session import Graph
+from twofold.errors import CheckpointError, InputError
+from twofold.export.compact import halve_weights
+from twofold.export.document import Exporter, Graphs, drop_output
 from twofold.export.dsi_masked import masked_graph
 from twofold.export.dsi_sampler import row_graph, window_graph
+from twofold.export.parity import UNROUNDED, Differences, close, one_level, open_graph, too_far, trial
 from twofold.export.tracing import trace
+from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
-UNROUNDED = "unrounded"
-"""The picture before it is rounded, float32 [1 3 h w]: for the check of parity."""
+_EQUAL_CODES = 0.99  # of the picture's own; at a near tie of two codes' distances rounding decides
 
 
 class Parts:
@@ -151,3 +163,103 @@ def _sampler_graphs(parts: Parts) -> dict[str, onnx.ModelProto]:
         "row": row_graph(structure.pixelcnn, vectors),
         "window": window_graph(structure.pixelcnn, vectors),
     }
+
+
+def check_dsi(
+    models: Mapping[str, onnx.ModelProto], parts: Parts, sizes: SamplerSizes | None, source: str
+) -> Differences:
+    """Compare the graphs of ``dsi_graphs`` with their networks; arguments and errors as of ``check_medfe``.
+
+    The sampler is compared by its logits of a whole structure with those of the plain network: row by row
+    through its caches, or, of a network that decodes in parallel and has no ``sizes``, with codes hidden
+    here and there.
+    """
+    graphs = {name: open_graph(model) for name, model in models.items()}
+    side = parts.network.config.native_size
+    image, hole = trial(1, side, side, seed=0)
+    given: dict[str, npt.NDArray[Any]] = {"image": image, "hole": hole.astype(np.uint8)}
+    with exact_arithmetic():
+        missing = hole_to_tensor(hole)
+        masked = image_to_tensor(image) * (1 - missing)
+        condition = parts.structure.condition(masked, missing)
+        own = parts.network.vqvae.encode(diffuse(masked, missing)).structure.codes[0]
+        codes = _some_codes(side // SIZE_MULTIPLE, parts.network.config.vqvae.codes)
+        vectors = parts.network.vqvae.structure_codebook.look_up(codes)
+        logits = _logits(parts, vectors, condition)[0].permute(1, 2, 0)
+        picture = parts.texture(masked, missing, vectors)
+        view = parts.network.vqvae.structure_picture(vectors)
+        score = parts.discriminator(torch.where(missing > 0, picture, masked), missing).mean(dim=1)
+    found, found_codes = graphs["condition"](["condition", "codes"], given)
+    differences = {"condition": close(found, condition[0].permute(1, 2, 0), source, "the condition")}
+    if float((found_codes == own.numpy()).mean()) < _EQUAL_CODES:
+        raise too_far(source, "the codes of a picture", f"under {_EQUAL_CODES:.0%} of them agree")
+    sampled = _sampled_logits(graphs, sizes, codes[0].numpy(), condition[0].permute(1, 2, 0).numpy())
+    differences["logits"] = close(sampled, logits, source, "the sampler's logits")
+    names = [UNROUNDED, "score", "answer", "structure", "filled"]
+    painted = dict(zip(names, graphs["paint"](names, {**given, "codes": codes.numpy()}), strict=True))
+    differences["picture"] = close(painted[UNROUNDED], picture, source, "the painted picture")
+    differences["score"] = close(painted["score"], score, source, "the score")
+    one_level(painted["answer"], tensor_to_image(picture), source, "the painted picture")
+    one_level(painted["structure"], tensor_to_image(view), source, "the picture of the structure")
+    one_level(painted["filled"], np.where(hole[..., None], painted["answer"], image), source, "the picture")
+    return differences
+
+
+def _some_codes(side: int, codes: int) -> torch.Tensor:
+    """A structure [1 h w] that holds many codes."""
+    return torch.from_numpy(np.random.default_rng(0).integers(0, codes, (1, side, side)))
+
+
+def _some_hidden(height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Half of the positions [h w]."""
+    return np.random.default_rng(1).random((height, width)) < 0.5
+
+
+def _logits(parts: Parts, vectors: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    """The plain network's logits [1 k h w]."""
+    if isinstance(parts.structure, MaskedStructureGenerator):
+        hidden = torch.from_numpy(_some_hidden(*vectors.shape[-2:]))
+        return parts.structure.network(vectors, hidden[None], condition)
+    return parts.structure.pixelcnn(vectors, condition)
+
+
+def _sampled_logits(
+    graphs: Mapping[str, Graph], sizes: SamplerSizes | None, codes: Codes, condition: Floats
+) -> Floats:
+    """The same [h w k] by the exported sampler."""
+    if sizes is None:
+        return MaskedSampler(graphs["masked"], condition).logits(codes, _some_hidden(*codes.shape))
+    return StepSampler(graphs["row"], graphs["window"], sizes, condition).logits(codes)
+
+
+def _sampler_sizes(network: Dsi) -> SamplerSizes | None:
+    """Of the sampler's caches; None where it decodes in parallel, without any."""
+    config = network.config.structure
+    assert config is not None  # Parts has seen it
+    if config.order == "parallel":
+        return None
+    return SamplerSizes(
+        layers=config.groups * config.layers,
+        channels=config.channels,
+        codes=network.config.vqvae.codes,
+        attentions=config.groups,
+        key_size=config.heads * config.key_channels,
+        value_size=config.heads * config.value_channels,
+    )
+
+
+def _export(network: Dsi, weights: Weights, int8: Path | None) -> Graphs:
+    if int8 is not None:
+        raise InputError(f"{weights.name} has no form in 8-bit integers, only MEDFE has; leave int8 out")
+    parts, sizes = Parts(network), _sampler_sizes(network)
+    models = dsi_graphs(parts)
+    for model in models.values():
+        halve_weights(model)
+    differences = check_dsi(models, parts, sizes, weights.name)
+    drop_output(models["paint"], UNROUNDED)
+    order = {"order": "parallel"} if sizes is None else {"order": "raster", "sampler": vars(sizes)}
+    return Graphs(models, differences, {"sampling": weights.config.get("sampling", {}), **order})
+
+
+EXPORTER = Exporter(_export, one_file=False)
+"""DSI's entry in ``twofold.families``."""

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+from twofold.checkpoints.format import Weights
+from twofold.devices import exact_arithmetic
+from twofold.export.compact import halve_weights
+from twofold.export.document import Exporter, Graphs, drop_output
+from twofold.export.int8 import quantize_medfe
 from twofold.export.nodes import Nodes, composited, diffused, missing_of, replaced, to_pixels, to_range
+from twofold.export.parity import UNROUNDED, Differences, close, one_level, open_graph, trial
 from twofold.export.tracing import Axes, trace
 from twofold.medfe.config import MedfeConfig
 from twofold.medfe.fill import FEATURE_FACTOR
 from twofold.medfe.model import SIZE_MULTIPLE, Medfe
 from twofold.medfe.prefill import MEAN_COLOUR, OFFICIAL_COLOUR
+from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 LEVELS = 12
 """Of the pyramid that diffuses known colours into the hole: enough for 4096 pixels a side."""
-UNROUNDED = "unrounded"
-"""The answer before it is rounded, float32 [b 3 h w]: for the check of parity."""
 VIEWS = ("structure", "texture")
 
 
@@ -112,3 +120,61 @@ def _declare(graph: onnx.GraphProto, config: MedfeConfig, views: list[str]) -> N
     for name, size in pictures.items():
         graph.output.append(declared(name, TensorProto.UINT8, [batch, *size, 3]))
     graph.output.append(declared(UNROUNDED, TensorProto.FLOAT, [batch, 3, *sides]))
+
+
+def check_medfe(model: onnx.ModelProto, network: Medfe, source: str) -> Differences:
+    """Compare the graph of ``medfe_graph`` with its network, at several sizes.
+
+    Args:
+        model: with its output ``unrounded``.
+        network: on the CPU.
+        source: what to call it in errors.
+
+    Returns:
+        The largest difference of the answers, by size.
+
+    Raises:
+        CheckpointError: if they differ by more than the tolerance, or pixels by more than one level.
+    """
+    run = open_graph(model)
+    names = [output.name for output in model.graph.output]
+    side = network.native_size
+    sizes = [(1, side, side)]
+    if network.config.mode != "official":
+        step = network.size_multiple
+        sizes += [(2, 3 * step, 5 * step), (1, step, 2 * step), (1, network.largest_size, side)]
+    differences = {}
+    for number, size in enumerate(sizes):
+        image, hole = trial(*size, seed=number)
+        with exact_arithmetic():
+            batch = network.fill(image_to_tensor(image), hole_to_tensor(hole), [0] * len(image))
+        given = {"image": image, "hole": hole.astype(np.uint8)}
+        found = dict(zip(names, run(names, given), strict=True))
+        what = f"a picture of {size[2]}x{size[1]}"
+        differences[f"{size[2]}x{size[1]}"] = close(found[UNROUNDED], batch.image, source, what)
+        for name, view in (
+            ("answer", batch.image),
+            ("structure", batch.structure),
+            ("texture", batch.texture),
+        ):
+            if view is not None:
+                one_level(found[name], tensor_to_image(view), source, f"{name} of {what}")
+        one_level(found["filled"], np.where(hole[..., None], found["answer"], image), source, what)
+    return differences
+
+
+def _export(network: Medfe, weights: Weights, int8: Path | None) -> Graphs:
+    model = medfe_graph(network)
+    differences = check_medfe(model, network, weights.name)
+    drop_output(model, UNROUNDED)
+    facts: dict[str, object] = {}
+    if int8 is not None:
+        model, psnr = quantize_medfe(model, int8, network.native_size, weights.name)
+        facts["int8"] = {"psnr_to_float": round(psnr, 1)}
+    halve_weights(model)
+    facts["views"] = [output.name for output in model.graph.output if output.name in VIEWS]
+    return Graphs({"network": model}, differences, facts)
+
+
+EXPORTER = Exporter(_export, one_file=True)
+"""MEDFE's entry in ``twofold.families``."""

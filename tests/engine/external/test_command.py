@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.foreign_files import COLOUR, box_hole, photo
-from twofold.engine.command import TIME_LIMIT, Command
+from engine.external.model_files import COLOUR, box_hole, photo
+from twofold.engine.external.command import TIME_LIMIT, Command
 from twofold.engine.load import load
 from twofold.errors import InputError
 from twofold.inpainter import Inpainter
@@ -167,7 +167,7 @@ def test_the_fingerprint_follows_the_command_line_and_the_files_in_it(tmp_path):
 
 def test_the_tool_in_the_documentation_works(tmp_path):
     pytest.importorskip("cv2")
-    page = (Path(__file__).parents[2] / "docs" / "foreign-models.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "foreign-models.md").read_text()
     code = page.partition("```python\n")[2].partition("```")[0]
     filled = load(f"cmd: {written(tmp_path, code)}").fill(IMAGE, HOLE).image
     assert np.array_equal(filled, load("opencv-telea").fill(IMAGE, HOLE).image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twofold.engine.conventions import (
+from twofold.engine.external.conventions import (
     LAMA_PAIR,
     LAMA_STACKED,
     MIGAN_PAIR,

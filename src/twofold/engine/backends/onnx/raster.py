@@ -10,22 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from twofold.dsi.noise import gumbel_row
 from twofold.dsi.options import SamplingOptions
-from twofold.engine.code_choice import choose, log_probabilities
+from twofold.engine.backends.onnx.codes import choose, log_probabilities
+from twofold.engine.backends.onnx.session import Graph
 
 WINDOW = 16
 """Positions to be drawn that are guessed in one pass."""
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Graph = Callable[[list[str], dict[str, npt.NDArray[Any]]], list[npt.NDArray[Any]]]
-"""Runs a graph: names of what is wanted, what goes in by name -> what is wanted."""
 
 
 @dataclass(frozen=True)

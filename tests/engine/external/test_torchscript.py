@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.foreign_files import (
+from engine.external.model_files import (
     COLOUR,
     Odd,
     TinyLama,
@@ -107,7 +107,7 @@ def test_what_is_no_program_is_refused_in_one_sentence(tmp_path: Path, kind):
 def test_the_fingerprint_is_file_digest_and_versions(tmp_path: Path):
     one = load(script(TinyLama(), tmp_path / "m.pt"), device="cpu").fingerprint
     module = TinyLama()
-    module.paint *= 0.5
+    module.paint = module.paint * 0.5  # the values themselves belong to all tests
     other = load(script(module, tmp_path / "m.pt"), device="cpu").fingerprint
     assert one != other
     assert one.startswith("lama m.pt ")

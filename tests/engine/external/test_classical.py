@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twofold.engine import classical
-from twofold.engine.classical import CLASSICAL
+from twofold.engine.external import classical
+from twofold.engine.external.classical import CLASSICAL
 from twofold.errors import InputError, MaskError, MissingExtraError
 from twofold.inpainter import Inpainter
 

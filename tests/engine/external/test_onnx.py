@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from engine.foreign_files import (
+from engine.external.model_files import (
     COLOUR,
     box_hole,
     inside,
@@ -23,7 +24,8 @@ from engine.foreign_files import (
     stacked_onnx,
     write_onnx,
 )
-from twofold.engine import onnx_file
+from twofold.engine.backends.onnx import session
+from twofold.engine.external.onnx import _weights_beside
 from twofold.engine.load import load
 from twofold.errors import CheckpointError, InputError, MaskError, MissingExtraError
 from twofold.inpainter import Inpainter
@@ -212,14 +214,11 @@ def test_bad_answers_name_file_and_cause(tmp_path: Path, how, word):
     assert "\n" not in str(caught.value)
 
 
-def test_without_onnxruntime_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    file = lama_onnx(tmp_path / "m.onnx")
-
-    def absent(module: str):
-        raise ModuleNotFoundError(f"No module named {module!r}")
-
-    monkeypatch.setattr(importlib, "import_module", absent)
-    with pytest.raises(MissingExtraError, match=r"m\.onnx needs onnxruntime.*pip install 'twofold\[onnx\]'"):
+@pytest.mark.parametrize("module", ["onnxruntime", "google.protobuf.message"])
+def test_without_a_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str):
+    file, library = lama_onnx(tmp_path / "m.onnx"), module.split(".")[-2:][0]
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"m\.onnx needs {library}.*pip install 'twofold\[onnx\]'"):
         load(file)
 
 
@@ -269,16 +268,16 @@ def test_threads_are_those_of_pytorch(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_cuda_is_used_where_both_have_it_and_refused_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(onnx_file, "choose_device", lambda name: torch.device("cuda", 1))
+    monkeypatch.setattr(session, "choose_device", lambda name: torch.device("cuda", 1))
     both = SimpleNamespace(get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
     cpu = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
     expected = [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
-    assert onnx_file._providers(both, "cuda:1") == expected
-    assert onnx_file._providers(cpu, "auto") == ["CPUExecutionProvider"]
+    assert session._providers(both, "cuda:1") == expected
+    assert session._providers(cpu, "auto") == ["CPUExecutionProvider"]
     with pytest.raises(
         InputError, match=r"'cuda:1' cannot be used by this onnxruntime.*CPUExecutionProvider"
     ):
-        onnx_file._providers(cpu, "cuda:1")
+        session._providers(cpu, "cuda:1")
 
 
 def test_models_of_one_answer_take_no_options(tmp_path: Path):
@@ -296,4 +295,4 @@ def test_external_weights_are_found_by_their_name(tmp_path: Path):
         size_threshold=16,
     )
     assert onnx.load(tmp_path / "m.onnx", load_external_data=False)
-    assert onnx_file._weights_beside(tmp_path / "m.onnx") == [tmp_path / "beside.bin"]
+    assert _weights_beside(tmp_path / "m.onnx") == [tmp_path / "beside.bin"]

@@ -16,9 +16,9 @@ from PIL import Image
 
 import twofold
 from export.files import exported_dsi, exported_medfe, exported_official
-from twofold.engine.exported import read_exported
+from twofold.engine.backends.onnx.manifest import read_exported
 from twofold.engine.load import load
-from twofold.engine.onnx_network import OnnxInpainter
+from twofold.engine.onnx_inpainter import OnnxInpainter
 from twofold.errors import CheckpointError, InputError
 from twofold.export.parity import trial
 

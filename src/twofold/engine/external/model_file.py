@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twofold.engine.conventions import Arrays, Convention
-from twofold.engine.fitting import fit
-from twofold.engine.whole_picture import WholePicture
-from twofold.errors import CheckpointError, TwofoldError
+from twofold.engine.external.conventions import Arrays, Convention
+from twofold.engine.external.fit import fit
+from twofold.engine.external.whole_image import WholePicture
+from twofold.errors import CheckpointError, TwofoldError, cause_of
 
 Run = Callable[[Arrays], npt.NDArray[Any]]
 """Runs a model file: its inputs in order -> its first output."""
@@ -72,15 +72,3 @@ class ForeignModel(WholePicture):
                 f"{self._file} answered with numbers that are not finite; use another file, of float32"
             )
         return fitted.back(convention.decode(answer[0], fitted.image, fitted.hole))
-
-
-def cause_of(error: Exception) -> str:
-    """What an error of a foreign library says, in one line.
-
-    The first line of its message, except where that only introduces a traceback, as TorchScript's does:
-    there the last one.
-    """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return lines[-1] if "TorchScript interpreter" in lines[0] else lines[0]

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import torch
 
 from twofold.devices import choose_device, exact_arithmetic
-from twofold.engine.conventions import Arrays, Slot, choose_convention
+from twofold.engine.external.conventions import Arrays, Slot, choose_convention
+from twofold.engine.external.model_file import ForeignModel
 from twofold.engine.fingerprints import file_digest, twofold_version
-from twofold.engine.foreign import ForeignModel, cause_of
-from twofold.errors import CheckpointError
+from twofold.errors import CheckpointError, cause_of
 
 
 def open_torchscript(file: Path, *, family: str | None, device: str, name: str | None) -> ForeignModel:

@@ -12,8 +12,9 @@ import numpy as np
 
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.passes import choice_noise, confidence_noise, doubt, stays_hidden
-from twofold.engine.code_choice import choose, log_probabilities
-from twofold.engine.onnx_sampler import Codes, DrawnStructure, Floats, Graph, Mask
+from twofold.engine.backends.onnx.codes import choose, log_probabilities
+from twofold.engine.backends.onnx.raster import Codes, DrawnStructure, Floats, Mask
+from twofold.engine.backends.onnx.session import Graph
 
 
 class MaskedSampler:

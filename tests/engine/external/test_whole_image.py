@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.foreign_files import box_hole, photo
-from twofold.engine.whole_picture import WholePicture
+from engine.external.model_files import box_hole, photo
+from twofold.engine.external.whole_image import WholePicture
 from twofold.errors import InputError
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from twofold.dsi.choice import choose_exactly
 from twofold.dsi.options import SamplingOptions
-from twofold.engine.code_choice import choose, log_probabilities
+from twofold.engine.backends.onnx.codes import choose, log_probabilities
 
 
 @given(

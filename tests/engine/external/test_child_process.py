@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twofold.engine import measured_child
-from twofold.engine.measured_child import run_child
+from twofold.engine.external import child_process
+from twofold.engine.external.child_process import run_child
 
 posix = pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system tells no memory of children")
 
@@ -98,7 +98,7 @@ def test_a_failure_ends_what_the_program_started(tmp_path):
 
 def test_an_exception_ends_the_program_and_what_it_started(tmp_path, monkeypatch):
     file = tmp_path / "pid"
-    popen = measured_child.subprocess.Popen
+    popen = child_process.subprocess.Popen
 
     class Interrupted(popen):
         waits = 0
@@ -111,7 +111,7 @@ def test_an_exception_ends_the_program_and_what_it_started(tmp_path, monkeypatch
                 time.sleep(0.02)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(measured_child.subprocess, "Popen", Interrupted)
+    monkeypatch.setattr(child_process.subprocess, "Popen", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, LINGER.format(file=str(file), then="time.sleep(600)"))
     assert gone(file)

@@ -10,11 +10,13 @@ one JSON document, in the file's metadata under ``twofold`` or as the manifest::
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from twofold.checkpoints.protobuf import parse
 from twofold.engine.fingerprints import file_digest
 from twofold.errors import CheckpointError
 from twofold.pixels.regular import open_regular
@@ -24,8 +26,14 @@ KEY = "twofold"
 """Of the metadata of an ONNX file that holds the document."""
 MANIFEST = "manifest.json"
 """Name of the document in a folder."""
-_METADATA_FIELD = 14  # of ONNX's ModelProto
-_MOST_METADATA = 1 << 20
+_MESSAGES = """
+message_type { name: "Model"
+  field { name: "metadata_props" number: 14 type: TYPE_MESSAGE type_name: "Entry" label: LABEL_REPEATED } }
+message_type { name: "Entry"
+  field { name: "key" number: 1 type: TYPE_BYTES }
+  field { name: "value" number: 2 type: TYPE_BYTES } }
+"""
+"""What is read of ``onnx.proto``."""
 _NEEDED = {
     "family": str,
     "name": str,
@@ -69,7 +77,7 @@ def read_exported(path: Path) -> Exported | None:
     if manifest.name == MANIFEST:
         text = manifest.read_text("utf-8", errors="replace")
         return _from_folder(manifest.parent, _document(text, manifest))
-    text = read_metadata(path).get(KEY, "")
+    text = _document_in(path)
     if not text:
         return None
     document = _document(text, path)
@@ -108,80 +116,28 @@ def _document(text: str, source: Path) -> dict[str, Any]:
             f"{source} is of format {version!r}, not {FORMAT!r}; update twofold or export it again"
         )
     wrong = [key for key, kind in _NEEDED.items() if not isinstance(document.get(key), kind)]
-    wrong += (
-        [key for key, kind in _NEEDED.items() if kind is int and not 0 < document.get(key, 0) < 2**40]
-        if not wrong
-        else []
-    )
+    wrong = wrong or [key for key, kind in _NEEDED.items() if kind is int and not 0 < document[key] < 2**40]
     if wrong:
         raise CheckpointError(f"{source} says no usable {', '.join(wrong)}; export it again")
     return dict(document)
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of an ONNX file, without reading its weights; empty where there is none or no ONNX."""
+def _document_in(file: Path) -> str:
+    """Our document in the metadata of an ONNX file; empty where there is none or no ONNX.
+
+    The file is mapped, not read: of 200 megabytes this takes a tenth of a second.
+
+    Raises:
+        MissingExtraError: if protobuf is not installed, which onnxruntime needs as well.
+    """
     try:
-        with open_regular(path) as file:
-            return dict(_entries(file, path.stat().st_size))
-    except (OSError, ValueError):
-        return {}
-
-
-def _entries(file: BinaryIO, size: int) -> list[tuple[str, str]]:
-    """Walk over the outermost fields of a protobuf message."""
-    found = []
-    while file.tell() < size:
-        tag = _number(file)
-        kind, field = tag & 7, tag >> 3
-        if kind == 0:
-            _number(file)
-        elif kind == 2:
-            length = _number(file)
-            if field == _METADATA_FIELD and length <= _MOST_METADATA:
-                found.append(_entry(file.read(length)))
-            else:
-                file.seek(length, 1)
-        elif kind in (1, 5):
-            file.seek(8 if kind == 1 else 4, 1)
-        else:
-            raise ValueError(f"wire type {kind}")
-    return found
-
-
-def _entry(message: bytes) -> tuple[str, str]:
-    """Key and value of one entry."""
-    texts, place = {1: "", 2: ""}, 0
-    while place < len(message):
-        tag, place = _number_at(message, place)
-        length, place = _number_at(message, place)
-        if tag & 7 != 2:
-            raise ValueError("an entry holds texts")
-        texts[tag >> 3] = message[place : place + length].decode("utf-8", "replace")
-        place += length
-    return texts[1], texts[2]
-
-
-def _number(file: BinaryIO) -> int:
-    """A protobuf number of variable length."""
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = file.read(1)
-        if not byte:
-            raise ValueError("the file ends inside a number")
-        value |= (byte[0] & 127) << shift
-        if byte[0] < 128:
-            return value
-    raise ValueError("a number is too long")
-
-
-def _number_at(message: bytes, place: int) -> tuple[int, int]:
-    """The same in memory, and where the next one begins."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if place >= len(message):
-            break
-        byte, place = message[place], place + 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, place
-    raise ValueError("an entry ends inside a number")
+        with (
+            open_regular(file) as opened,
+            mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content,
+            memoryview(content) as data,
+        ):
+            model = parse(_MESSAGES, "Model", data, source=str(file), extra="onnx")
+    except (OSError, ValueError):  # of an empty file, or not of this kind
+        return ""
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    return str(entries.get(KEY.encode(), b"").decode("utf-8", "replace"))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.foreign_files import box_hole, photo
-from twofold.engine.fitting import fit, grow_known
+from engine.external.model_files import box_hole, photo
+from twofold.engine.external.fit import fit, grow_known
 
 
 @settings(max_examples=40)

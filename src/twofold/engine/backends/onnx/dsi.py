@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.dsi.options import SamplingOptions
+from twofold.engine.backends.onnx.parallel import MaskedSampler
+from twofold.engine.backends.onnx.raster import Floats, Mask, SamplerSizes, StepSampler
+from twofold.engine.backends.onnx.session import Graph
 from twofold.engine.detail.filters import widened
-from twofold.engine.onnx_masked import MaskedSampler
-from twofold.engine.onnx_sampler import Floats, Graph, Mask, SamplerSizes, StepSampler
 from twofold.errors import CheckpointError, InputError
 from twofold.inpainter import Progress, Sample
 

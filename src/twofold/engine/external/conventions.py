@@ -28,7 +28,7 @@ Pixels = npt.NDArray[np.uint8]
 Hole = npt.NDArray[np.bool_]
 Arrays = tuple[npt.NDArray[Any], ...]
 
-FAMILIES = ("lama", "migan")
+CONVENTIONS = ("lama", "migan")
 """What a model file may be said to be, as in ``lama:FILE``."""
 _KNOWN = (
     "LaMa (image [1 3 h w] in [0, 1] and mask [1 1 h w], floats) "
@@ -68,7 +68,7 @@ class Convention:
     """How one kind of model file is asked.
 
     Attributes:
-        family: one of ``FAMILIES``.
+        family: one of ``CONVENTIONS``.
         encode: image [h w 3] (surroundings grown into the hole) and hole [h w] -> what goes into the
             file, each [1 c h w].
         decode: the file's answer [3 h w], the image and the hole that it was given -> uint8 [h w 3].
@@ -161,7 +161,7 @@ def choose_convention(slots: Sequence[Slot], family: str | None, source: str) ->
 
     Args:
         slots: the file's inputs in order.
-        family: what the user says it is, one of ``FAMILIES``; None lets the inputs tell.
+        family: what the user says it is, one of ``CONVENTIONS``; None lets the inputs tell.
         source: what to call the file in an error.
 
     Raises:

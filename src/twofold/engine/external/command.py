@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from twofold.engine.external.child_process import Ending, run_child
+from twofold.engine.external.whole_image import WholePicture
 from twofold.engine.fingerprints import file_digest, text_digest
-from twofold.engine.measured_child import Ending, run_child
-from twofold.engine.whole_picture import WholePicture
 from twofold.errors import ImageError, InputError
 from twofold.pixels import Photo, read_photo, rgb8, write_photo
 

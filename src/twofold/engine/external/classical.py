@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from twofold.engine.whole_picture import WholePicture
+from twofold.engine.external.whole_image import WholePicture
 from twofold.errors import MissingExtraError
 
 _OPENCV_RADIUS = 3

@@ -1,0 +1,1 @@
+"""Networks that ``twofold export`` wrote, run by onnxruntime."""

@@ -1,0 +1,1 @@
+"""Inpainters of others: classical methods, any command, model files of LaMa and MI-GAN."""
