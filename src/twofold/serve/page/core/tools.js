@@ -1,8 +1,8 @@
 /** The tools: what pointer, pen or keys draw becomes a change of the hole, or of the combine brush's mask. */
 
 import { emptyRaster } from "./layers.js";
-import { refreshPatch, refreshTile } from "./patches.js";
-import { polygon, rectangle, softStroke, stroke } from "./shapes.js";
+import { refreshPatch, refreshTile } from "../canvas/patches.js";
+import { polygon, rectangle, softStroke, stroke } from "../canvas/shapes.js";
 
 const NAMES = { brush: "Brush", eraser: "Eraser", rectangle: "Rectangle", lasso: "Lasso" };
 
@@ -19,7 +19,7 @@ export class Painter {
   /**
    * @param {import("./state.js").History} history
    * @param {import("./screen.js").Screen} screen
-   * @param {import("./view.js").View} view
+   * @param {import("../canvas/view.js").View} view
    */
   constructor(history, screen, view) {
     Object.assign(this, { history, screen, view });

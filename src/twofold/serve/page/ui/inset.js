@@ -4,7 +4,7 @@ import { byId } from "./elements.js";
 
 /**
  * Show what the model saw of an answer in the corner of the stage.
- * @param {import("./fill.js").Sample | null} sample null hides it
+ * @param {import("../core/fill.js").Sample | null} sample null hides it
  */
 export function showInset(sample) {
   const parts = [["structure", sample?.structure], ["texture", sample?.texture]];

@@ -1,17 +1,17 @@
 /** What can be done: open, change the hole, fill, look, keep, combine, download. Buttons and keys call these. */
 
-import { baseFile, composePicture, saveFile } from "./compose.js";
+import { baseFile, composePicture, saveFile } from "../net/compose.js";
 import { Filler, Round } from "./fill.js";
 import { emptyRaster, shownLayers } from "./layers.js";
-import { clearNotices, say, tell, tellError } from "./notices.js";
-import { openPhoto } from "./photo.js";
-import { greyPng, readMask } from "./png.js";
-import { grown, inverted, shrunk } from "./shapes.js";
+import { clearNotices, say, tell, tellError } from "../ui/notices.js";
+import { openPhoto } from "../canvas/photo.js";
+import { greyPng, readMask } from "../canvas/png.js";
+import { grown, inverted, shrunk } from "../canvas/shapes.js";
 
 export class Editor {
   /**
    * @param {{history: import("./state.js").History, screen: import("./screen.js").Screen,
-   *   painter: import("./tools.js").Painter, panel: import("./panel.js").Panel}} parts
+   *   painter: import("./tools.js").Painter, panel: import("../ui/panel.js").Panel}} parts
    */
   constructor(parts) {
     Object.assign(this, parts);

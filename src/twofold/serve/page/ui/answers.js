@@ -1,9 +1,9 @@
 /** The answers as thumbnails: one is looked at; when combining, one is painted with. */
 
 import { byId, icon, make, setUsable } from "./elements.js";
-import { answerLayer } from "./layers.js";
-import { canvasOf } from "./patches.js";
-import { closeUp, drawScene } from "./scene.js";
+import { answerLayer } from "../core/layers.js";
+import { canvasOf } from "../canvas/patches.js";
+import { closeUp, drawScene } from "../canvas/scene.js";
 
 const names = new WeakMap();
 let lastName = 0;
@@ -22,8 +22,8 @@ export class Answers {
   }
 
   /**
-   * @param {import("./state.js").Doc} doc
-   * @param {import("./screen.js").Look} look
+   * @param {import("../core/state.js").Doc} doc
+   * @param {import("../core/screen.js").Look} look
    */
   show(doc, look) {
     const { round, draft } = doc;

@@ -1,8 +1,8 @@
 /** Full-resolution pictures: the server puts layers into the original file, so depth, EXIF and profile stay. */
 
 import { post } from "./api.js";
-import { layerMask, wholeHole } from "./layers.js";
-import { greyPng } from "./png.js";
+import { layerMask, wholeHole } from "../core/layers.js";
+import { greyPng } from "../canvas/png.js";
 
 const composed = new WeakMap();
 
@@ -11,8 +11,8 @@ const FORMATS = { "image/jpeg": "jpeg", "image/webp": "webp", "image/tiff": "tif
 
 /**
  * Ask the server for the photo with layers in it.
- * @param {import("./photo.js").Photo} photo
- * @param {import("./state.js").Layer[]} layers at least one, in order
+ * @param {import("../canvas/photo.js").Photo} photo
+ * @param {import("../core/state.js").Layer[]} layers at least one, in order
  * @param {string} format same, png, webp, jpeg or tiff
  * @param {AbortSignal} [signal]
  * @returns {Promise<Blob>} a file
@@ -46,8 +46,8 @@ async function compose(file, layers, format, signal) {
 
 /**
  * The file to fill further: the original, or with what was kept in it.
- * @param {import("./photo.js").Photo} photo
- * @param {import("./state.js").Layer[]} layers that were kept
+ * @param {import("../canvas/photo.js").Photo} photo
+ * @param {import("../core/state.js").Layer[]} layers that were kept
  * @param {AbortSignal} signal
  * @returns {Promise<Blob>}
  */

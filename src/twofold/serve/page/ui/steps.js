@@ -4,7 +4,7 @@ import { byId, icon, make } from "./elements.js";
 
 /**
  * List all steps, newest first, to jump between.
- * @param {import("./state.js").History} history
+ * @param {import("../core/state.js").History} history
  */
 export function showSteps(history) {
   const items = history.steps.map((step, position) => {

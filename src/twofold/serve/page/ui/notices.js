@@ -1,9 +1,9 @@
 /** What went wrong, in plain words, and what can be done about it. */
 
-import { ConnectionLost, ServerError, setToken } from "./api.js";
+import { ConnectionLost, ServerError, setToken } from "../net/api.js";
 import { byId, icon, make } from "./elements.js";
-import { MaskFileError } from "./png.js";
-import { PhotoError } from "./photo.js";
+import { MaskFileError } from "../canvas/png.js";
+import { PhotoError } from "../canvas/photo.js";
 
 const TITLES = {
   busy: "The server is busy",

@@ -10,8 +10,8 @@ import { patchOf } from "./patches.js";
  *
  * @typedef {object} Scene
  * @property {import("./photo.js").Photo} photo
- * @property {import("./state.js").Layer[]} layers that were kept
- * @property {import("./state.js").Layer[]} shown on top of them: an answer, or several combined
+ * @property {import("../core/state.js").Layer[]} layers that were kept
+ * @property {import("../core/state.js").Layer[]} shown on top of them: an answer, or several combined
  * @property {number | null} divider picture column left of which nothing is shown on top
  * @property {boolean} [quick] for a moment, being fast matters more than being smooth
  */

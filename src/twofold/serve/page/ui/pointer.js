@@ -9,8 +9,8 @@ export class Pointer {
   #hover = null; // the mouse's place over the stage, in the window
 
   /**
-   * @param {{stage: HTMLElement, ring: HTMLElement, view: import("./view.js").View,
-   *   screen: import("./screen.js").Screen, painter: import("./tools.js").Painter,
+   * @param {{stage: HTMLElement, ring: HTMLElement, view: import("../canvas/view.js").View,
+   *   screen: import("../core/screen.js").Screen, painter: import("../core/tools.js").Painter,
    *   resize: (steps: number) => void}} parts
    */
   constructor(parts) {

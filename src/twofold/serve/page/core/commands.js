@@ -1,15 +1,15 @@
 /** Every command: what it is called, its keys and the button that it belongs to. */
 
-import { byId, isUsable } from "./elements.js";
+import { byId, isUsable } from "../ui/elements.js";
 
 /**
  * All commands of the page.
  * @param {import("./editor.js").Editor} editor
  * @param {import("./screen.js").Screen} screen
- * @param {import("./view.js").View} view
+ * @param {import("../canvas/view.js").View} view
  * @param {(steps: number) => void} resize changes the brush's size
  * @param {() => void} escape
- * @returns {(import("./keys.js").Command & {button?: string})[]}
+ * @returns {(import("../ui/keys.js").Command & {button?: string})[]}
  */
 export function commandsOf(editor, screen, view, resize, escape) {
   const has = () => Boolean(editor.history.doc.photo);

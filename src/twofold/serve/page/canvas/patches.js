@@ -39,7 +39,7 @@ function paint(canvas, tile) {
 
 /**
  * A layer's answer with everything transparent that it does not give; lies where its sample lies.
- * @param {import("./state.js").Layer} layer
+ * @param {import("../core/state.js").Layer} layer
  * @returns {HTMLCanvasElement}
  */
 export function patchOf(layer) {
@@ -60,7 +60,7 @@ export function patchOf(layer) {
 
 /**
  * Bring a layer's patch up to date after some tiles of its mask changed.
- * @param {import("./state.js").Layer} layer
+ * @param {import("../core/state.js").Layer} layer
  * @param {number[]} indices of tiles
  */
 export function refreshPatch(layer, indices) {

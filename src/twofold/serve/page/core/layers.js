@@ -1,6 +1,6 @@
 /** Which answers, or parts of answers, lie on top of the photo. */
 
-import { join, Raster } from "./raster.js";
+import { join, Raster } from "../canvas/raster.js";
 
 const whole = new WeakMap();
 

@@ -4,8 +4,8 @@ import { byId } from "./elements.js";
 
 /**
  * Let the divider be dragged, and moved with the arrow keys.
- * @param {import("./view.js").View} view
- * @param {import("./screen.js").Screen} screen
+ * @param {import("../canvas/view.js").View} view
+ * @param {import("../core/screen.js").Screen} screen
  */
 export function listenToDivider(view, screen) {
   const divider = byId("divider");

@@ -125,7 +125,7 @@ export class Panel {
 
   /**
    * Bring button, hint and progress up to date.
-   * @param {{round: import("./fill.js").Round | null, hasHole: boolean}} now round: the one under way
+   * @param {{round: import("../core/fill.js").Round | null, hasHole: boolean}} now round: the one under way
    */
   show({ round, hasHole }) {
     const { model, count } = this;

@@ -1,6 +1,6 @@
 /** A round of answers: asked for once, arriving one by one. */
 
-import { blobOf, cancelJob, ConnectionLost, ServerError, streamFill } from "./api.js";
+import { blobOf, cancelJob, ConnectionLost, ServerError, streamFill } from "../net/api.js";
 
 /**
  * @typedef {object} Sample one answer; see docs of the server's /api/v1/fill
@@ -20,7 +20,7 @@ import { blobOf, cancelJob, ConnectionLost, ServerError, streamFill } from "./ap
 export class Round {
   /**
    * @param {{model: string, diverse: boolean, seed: number, count: number,
-   *   hole: import("./raster.js").Raster}} order
+   *   hole: import("../canvas/raster.js").Raster}} order
    */
   constructor(order) {
     Object.assign(this, order);

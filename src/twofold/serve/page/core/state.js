@@ -1,6 +1,6 @@
 /** The document and its history: every step is a whole, immutable state that shares what did not change. */
 
-import { Raster, TILE } from "./raster.js";
+import { Raster, TILE } from "../canvas/raster.js";
 
 /**
  * @typedef {object} Layer what of one answer is taken, and where
@@ -14,7 +14,7 @@ import { Raster, TILE } from "./raster.js";
  * @property {Layer[]} layers on top of it, in order
  *
  * @typedef {object} Doc
- * @property {import("./photo.js").Photo | null} photo
+ * @property {import("../canvas/photo.js").Photo | null} photo
  * @property {Raster | null} hole that is being painted
  * @property {Layer[]} layers that were kept, in order
  * @property {import("./fill.js").Round | null} round the answers at hand; they grow as they arrive
