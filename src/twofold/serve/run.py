@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ try:
     import uvicorn
 
     from twofold.serve.app import create_app
-    from twofold.serve.connections import CONNECTIONS, BoundedConfig
-    from twofold.serve.rules import WILDCARDS
+    from twofold.serve.security.connections import CONNECTIONS, BoundedProtocol
+    from twofold.serve.security.policy import WILDCARDS
 except ImportError as error:
     if (error.name or "").startswith("twofold"):
         raise
@@ -73,10 +74,9 @@ def run(settings: Settings, listening: Listening | None = None) -> int:
 
 def server_of(app: FastAPI, settings: Settings, started: Callable[[], None]) -> GracefulServer:
     """A server for the application, with our limits; ``run(sockets=[...])`` runs it."""
-    config = BoundedConfig(
+    config = uvicorn.Config(
         app,
-        CONNECTIONS,
-        settings.head_seconds,
+        http=partial(BoundedProtocol, most=CONNECTIONS, head_seconds=settings.head_seconds),  # type: ignore[arg-type]
         lifespan="on",
         ws="none",
         log_config=None,
@@ -87,7 +87,7 @@ def server_of(app: FastAPI, settings: Settings, started: Callable[[], None]) -> 
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=FAREWELL_SECONDS,
     )
-    return GracefulServer(config, app.state.desk.leave, started)
+    return GracefulServer(config, app.state.services.leave, started)
 
 
 class GracefulServer(uvicorn.Server):
