@@ -14,20 +14,13 @@ from PIL import Image
 
 from twofold.errors import ImageError, MaskError
 from twofold.pixels import Photo, hole_of
-from twofold.pixels.deep import encode_png, is_negative, read_deep, stored_bits, unkept
 from twofold.pixels.opening import FORMATS, open_picture, quiet_pillow, reason
-from twofold.pixels.photo import _WAY_OUT, _photo, _with_metadata
-from twofold.pixels.writing import _LONGEST, _as_pillow, _options
-from twofold.serve.errors import bad_input, too_large
+from twofold.pixels.photo import read_opened
+from twofold.pixels.writing import LONGEST, save_photo
+from twofold.serve.errors import ApiError, bad_input, too_large
 from twofold.serve.settings import Settings
 
-MEDIA_TYPES = {
-    "png": "image/png",
-    "webp": "image/webp",
-    "jpeg": "image/jpeg",
-    "tiff": "image/tiff",
-    "avif": "image/avif",
-}
+MEDIA_TYPES = {format: f"image/{format}" for format in ("png", "webp", "jpeg", "tiff", "avif")}
 """Formats that answers are written in."""
 READ_FORMATS = tuple(name.lower() for name in FORMATS)
 """Formats that are read."""
@@ -48,7 +41,7 @@ def decode_base64(text: str, what: str, most_bytes: int) -> bytes:
         ApiError: if it is too large (413), or no base64 (400).
     """
     if len(text) > 2 * most_bytes + 4096:  # line breaks and a prefix included
-        raise too_large(_too_many_bytes(what, most_bytes))
+        raise _too_many_bytes(what, most_bytes)
     prefix = _DATA_URL.match(text)
     if prefix is not None:
         if not prefix[0].rstrip(",").rstrip().lower().endswith(";base64"):
@@ -58,7 +51,7 @@ def decode_base64(text: str, what: str, most_bytes: int) -> bytes:
     try:
         plain = text.encode("ascii").translate(_ONE_ALPHABET, _SPACE).rstrip(b"=")
         if len(plain) * 3 // 4 > most_bytes:
-            raise too_large(_too_many_bytes(what, most_bytes))
+            raise _too_many_bytes(what, most_bytes)
         data = binascii.a2b_base64(plain + b"=" * (-len(plain) % 4), strict_mode=True)
     except ValueError as error:
         raise bad_input(
@@ -92,14 +85,7 @@ def read_picture(data: bytes, what: str, most_pixels: int) -> tuple[Photo, str]:
                     "send a smaller one, or ask who runs the server for more"
                 )
             kind = (image.format or "").lower().replace("mpo", "jpeg")
-            bits = stored_bits(image, file)  # type: ignore[arg-type]  # reads both kinds of files
-            if bits == 16 and image.mode in ("RGB", "RGBA", "LA"):
-                return _with_metadata(image, read_deep(image, file, what)), kind  # type: ignore[arg-type]
-            if lost := unkept(image):
-                raise ImageError(f"{what} {lost}; {_WAY_OUT}")
-            negative = is_negative(image)
-            photo = _photo(image, what, bits)
-            return (photo.with_pixels(65535 - photo.pixels) if negative else photo), kind
+            return read_opened(image, file, what), kind
     except ImageError as error:
         if isinstance(error.__cause__, Image.DecompressionBombError):
             raise too_large(
@@ -128,11 +114,10 @@ def hole_from(text: str, photo: Photo, settings: Settings) -> npt.NDArray[np.boo
         seen = (
             f"mask is {mask.width}x{mask.height} but image is {photo.width}x{photo.height} (width x height)"
         )
+        way_out = "send a mask of the image's size"
         if (mask.width, mask.height) == (photo.height, photo.width):
-            raise MaskError(
-                f"{seen}; a photo is turned upright by its EXIF orientation, draw the mask upright too"
-            )
-        raise MaskError(f"{seen}; send a mask of the image's size")
+            way_out = "a photo is turned upright by its EXIF orientation, draw the mask upright too"
+        raise MaskError(f"{seen}; {way_out}")
     hole = hole_of(mask.pixels)
     if not hole.any():
         raise MaskError("mask has no hole: nothing in it is white; paint white what is to be filled")
@@ -151,9 +136,8 @@ def check_format(format: str, photo: Photo) -> None:
         raise ImageError(f"a picture of 16 bits would lose 8 of them as {format}; ask for png")
     if kind == "JPEG" and colours and pixels.shape[2] == 4:
         raise ImageError("a picture with transparency cannot be a JPEG; ask for png or webp")
-    longest = _LONGEST.get(kind)
-    if longest is not None and max(pixels.shape[:2]) > longest:
-        raise ImageError(f"{format} ends at {longest} pixels a side; ask for png")
+    if kind in LONGEST and max(pixels.shape[:2]) > LONGEST[kind]:
+        raise ImageError(f"{format} ends at {LONGEST[kind]} pixels a side; ask for png")
 
 
 def encode_picture(photo: Photo, format: str, *, quality: int | None = None) -> bytes:
@@ -170,17 +154,10 @@ def encode_picture(photo: Photo, format: str, *, quality: int | None = None) -> 
         ImageError: if the format cannot hold it.
     """
     check_format(format, photo)
-    kind, pixels = format.upper(), photo.pixels
-    if kind == "PNG" and pixels.dtype == np.uint16:
-        levels = pixels.astype(np.uint16, copy=False)
-        return encode_png(levels, exif=photo.exif, icc_profile=photo.icc_profile, dpi=photo.dpi)
-    options = _options(photo, kind)
-    if quality is not None and "quality" in options:
-        options["quality"] = quality
     file = io.BytesIO()
     try:
         with quiet_pillow():
-            _as_pillow(pixels).save(file, **options)
+            save_photo(photo, file, format.upper(), quality=quality)
     except Exception as error:  # Pillow's writers raise many kinds for what a format cannot hold
         raise ImageError(f"cannot write the picture as {format}: {reason(error)}; ask for png") from error
     return file.getvalue()
@@ -196,5 +173,5 @@ def encode_view(pixels: npt.NDArray[np.uint8]) -> str:
     return to_text(encode_picture(Photo(pixels), "png"))
 
 
-def _too_many_bytes(what: str, most_bytes: int) -> str:
-    return f"{what} is more than {most_bytes / 1e6:g} MB; send a smaller file, or a JPEG"
+def _too_many_bytes(what: str, most_bytes: int) -> ApiError:
+    return too_large(f"{what} is more than {most_bytes / 1e6:g} MB; send a smaller file, or a JPEG")

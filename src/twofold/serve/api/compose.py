@@ -13,11 +13,9 @@ from twofold.serve.errors import bad_input, too_large
 from twofold.serve.images import (
     MEDIA_TYPES,
     check_format,
-    decode_base64,
     encode_picture,
     hole_from,
     picture_of,
-    read_picture,
 )
 
 if TYPE_CHECKING:
@@ -76,8 +74,7 @@ def _lay(
 ) -> int:
     """Lay one layer over ``pixels``, in place; gives the number of its pixels."""
     height, width = hole.shape
-    data = decode_base64(layer.image, name, settings.max_body)
-    fill, _ = read_picture(data, name, settings.most_pixels)
+    fill, _ = picture_of(layer.image, name, settings)
     if layer.left + fill.width > width or layer.top + fill.height > height:
         raise bad_input(
             f"{name} is {fill.width}x{fill.height} at {layer.left},{layer.top} and so not inside the image "
@@ -87,10 +84,8 @@ def _lay(
     rows = max(1, _STRIP // fill.width)
     for start in range(0, fill.height, rows):
         strip = slice(start, min(start + rows, fill.height))
-        place = (
-            slice(layer.top + strip.start, layer.top + strip.stop),
-            slice(layer.left, layer.left + fill.width),
-        )
+        rows_below = slice(layer.top + strip.start, layer.top + strip.stop)
+        place = rows_below, slice(layer.left, layer.left + fill.width)
         taken = None if weight is None else weight[strip]
         pixels[place] = _blended(pixels[place], fill.pixels[strip], hole[place], taken)
     return fill.width * fill.height
@@ -98,8 +93,7 @@ def _lay(
 
 def _weight(mask: str, fill: Photo, name: str, settings: Settings) -> npt.NDArray[np.generic]:
     """How much of a layer is taken, [h w] of uint8 or uint16: its mask as grey over black."""
-    data = decode_base64(mask, f"the mask of {name}", settings.max_body)
-    photo, _ = read_picture(data, f"the mask of {name}", settings.most_pixels)
+    photo, _ = picture_of(mask, f"the mask of {name}", settings)
     if (photo.width, photo.height) != (fill.width, fill.height):
         raise bad_input(
             f"the mask of {name} is {photo.width}x{photo.height} but the layer {fill.width}x{fill.height}; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 from typing import Annotated, Any
 
@@ -20,7 +19,6 @@ from twofold.serve.schema import (
     EXAMPLE_IMAGE,
     EXAMPLE_MASK,
     LARGEST_SEED,
-    FillFormat,
     FillRequest,
     PictureText,
 )
@@ -76,14 +74,9 @@ async def inpaint(request: Request) -> Response:
 
     def decode(asked: InpaintRequest) -> FillTask:
         seed = secrets.randbelow(2**31) if asked.sd_seed == ANY_SEED else asked.sd_seed
-        fill = {
-            "image": asked.image,
-            "mask": asked.mask,
-            "model": services.chosen_model,
-            "seed": seed,
-            "format": format_of(asked.image),
-        }
-        return decode_task(FillRequest.model_validate(fill), services.settings, services.pool)
+        fill = {"image": asked.image, "mask": asked.mask, "model": services.chosen_model, "seed": seed}
+        request = FillRequest.model_validate(fill)
+        return decode_task(request, services.settings, services.pool, same_format=True)
 
     task = await services.read(request, InpaintRequest, decode)
     job = services.queue.submit(task)
@@ -92,22 +85,6 @@ async def inpaint(request: Request) -> Response:
     (sample,) = answer["samples"]
     content = await services.in_thread(lambda: base64.b64decode(sample["image"]))
     return InPieces(content, media_type=sample["media_type"], headers={"X-Seed": str(answer["seed"])})
-
-
-def format_of(text: str) -> FillFormat:
-    """The format in which a picture is answered: its own if it is JPEG or WebP, else PNG.
-
-    Args:
-        text: an image file in base64, or a data URL of one.
-    """
-    start = text.partition(",")[2][:64] if text.startswith("data:") else text[:64]
-    try:
-        head = binascii.a2b_base64(start[: len(start) // 4 * 4])
-    except ValueError:  # whoever reads the whole of it will say so
-        return "png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    return "webp" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else "png"
 
 
 @router.get("/server-config", responses=errors())

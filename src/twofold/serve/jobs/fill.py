@@ -62,8 +62,16 @@ class FillTask:
         return box or Box(0, 0, self.photo.height, self.photo.width)
 
 
-def decode_task(request: FillRequest, settings: Settings, pool: ModelPool) -> FillTask:
+def decode_task(
+    request: FillRequest, settings: Settings, pool: ModelPool, *, same_format: bool = False
+) -> FillTask:
     """Decode and check a request; takes a while for large pictures.
+
+    Args:
+        request: as it came.
+        settings: what the server gives.
+        pool: which models there are.
+        same_format: whether a JPEG or WebP is answered as what it is, whatever format the request names.
 
     Raises:
         ApiError: if it asks for more than the server gives, or for a model that is not served.
@@ -73,7 +81,7 @@ def decode_task(request: FillRequest, settings: Settings, pool: ModelPool) -> Fi
     model = pool.check(request.model, options, request.detail)
     if request.samples > settings.max_samples:
         raise bad_input(f"samples is {request.samples}; this server gives up to {settings.max_samples}")
-    photo, _ = picture_of(request.image, "image", settings)
+    photo, kind = picture_of(request.image, "image", settings)
     hole = hole_from(request.mask, photo, settings)
     if request.samples * photo.pixels.nbytes > settings.answer_bytes:
         most = max(1, settings.answer_bytes // photo.pixels.nbytes)
@@ -81,15 +89,16 @@ def decode_task(request: FillRequest, settings: Settings, pool: ModelPool) -> Fi
             f"{request.samples} answers of {photo.width}x{photo.height} are too much at once; "
             f"ask for {most}, or send a smaller picture"
         )
+    format = kind if same_format and kind in ("jpeg", "webp") else request.format
     task = FillTask(
         # A sample carries the colour profile; the rest is put back when the final picture is made.
         Photo(photo.pixels, icc_profile=photo.icc_profile),
         hole,
         model,
         min(settings.deadline, request.deadline or settings.deadline),
-        request.model_copy(update={"image": "", "mask": ""}),
+        request.model_copy(update={"image": "", "mask": "", "format": format}),
     )
-    check_format(request.format, photo.with_pixels(photo.pixels[task.region.slices]))
+    check_format(format, photo.with_pixels(photo.pixels[task.region.slices]))
     return task
 
 

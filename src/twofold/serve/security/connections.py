@@ -42,7 +42,7 @@ class BoundedProtocol(H11Protocol):
         self._most, self._head_seconds = most, head_seconds
         self._head: asyncio.TimerHandle | None = None
         self._reader: asyncio.TimerHandle | None = None
-        self._waiting_bytes = 0
+        self._unread = 0  # bytes, when the reader was last looked at
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, and take the time for the first head."""
@@ -53,12 +53,14 @@ class BoundedProtocol(H11Protocol):
             return
         _notice_when_gone(transport)
         self._head = self.loop.call_later(self._head_seconds, self._end_slow_head)
+        self._reader = self.loop.call_later(READER_SECONDS, self._check_reader)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         super().connection_lost(exc)
         self._stop_head()
-        self._stop_reader()
+        if self._reader is not None:
+            self._reader.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, or say that there are too many connections."""
@@ -79,17 +81,6 @@ class BoundedProtocol(H11Protocol):
         """Answer what is no HTTP, in our own form."""
         self._refuse(400, "bad_request", "the request is not valid HTTP, or its head is too long")
 
-    def on_response_complete(self) -> None:
-        """Go on with the next request; or look after what is still to be read by the client."""
-        super().on_response_complete()
-        if self.transport.is_closing():
-            self._watch_reader()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection on which nobody asks anything more."""
-        super().timeout_keep_alive_handler()
-        self._watch_reader()
-
     def shutdown(self) -> None:
         """Close if idle, else after the answer."""
         if self.conn.our_state is h11.ERROR:
@@ -97,31 +88,22 @@ class BoundedProtocol(H11Protocol):
         else:
             super().shutdown()
 
-    def pause_writing(self) -> None:
-        """The client does not read as fast as we write: from now on its speed counts."""
-        super().pause_writing()
-        self._watch_reader()
-
     def resume_writing(self) -> None:
         """The client has read nearly everything."""
-        if not self.transport.is_closing():
-            self._stop_reader()
+        self._unread = 0
         super().resume_writing()
-
-    def _watch_reader(self) -> None:
-        """Look at the client's speed now and then, until it has read or is gone."""
-        if self._reader is None and self in self.connections:
-            self._waiting_bytes = self.transport.get_write_buffer_size()
-            self._reader = self.loop.call_later(READER_SECONDS, self._check_reader)
 
     def _check_reader(self) -> None:
         """Let go of a client that does not read: its answer would stay in memory."""
-        self._reader = None
-        taken = self._waiting_bytes - self.transport.get_write_buffer_size()
-        if taken < READER_SECONDS * READER_RATE:
+        # Only while nothing is added can be told what the client took.
+        rests = self.flow.write_paused or self.transport.is_closing()
+        rests = rests or self.cycle is None or self.cycle.response_complete
+        unread = self.transport.get_write_buffer_size() if rests else 0
+        if unread and 0 < self._unread < unread + READER_SECONDS * READER_RATE:
             self.transport.abort()
-        else:
-            self._watch_reader()
+            return
+        self._unread = unread
+        self._reader = self.loop.call_later(READER_SECONDS, self._check_reader)
 
     def _end_slow_head(self) -> None:
         """Answer a client that has begun a request and does not go on, or has not begun."""
@@ -149,17 +131,11 @@ class BoundedProtocol(H11Protocol):
         )
         self.transport.write(head.encode() + content)
         self.transport.close()
-        self._watch_reader()
 
     def _stop_head(self) -> None:
         if self._head is not None:
             self._head.cancel()
             self._head = None
-
-    def _stop_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.cancel()
-            self._reader = None
 
 
 def _notice_when_gone(transport: asyncio.Transport) -> None:
