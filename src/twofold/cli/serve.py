@@ -22,8 +22,8 @@ class ServeOptions:
     """
 
     host: str = Settings.host
-    """Listen on this address; 0.0.0.0 is all of this machine's. Where other machines reach the server, it asks
-    for a token."""
+    """Listen on this address; 0.0.0.0 is all of this machine's. Where other machines reach the server, it
+    asks for a token."""
     port: int = Settings.port
     """Listen on this port; 0 takes a free one."""
     model: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="MODEL")] = ()
@@ -32,12 +32,12 @@ class ServeOptions:
     device: str = Settings.device
     """Run networks on this device: auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1 or mps."""
     token: str | None = None
-    """Answer only clients that show this token; the variable TWOFOLD_TOKEN is better, since other users do not
-    see it. Without it, one is made up if other machines can reach the server."""
+    """Answer only clients that show this token; the variable TWOFOLD_TOKEN is better, since other users do
+    not see it. Without it, one is made up if other machines can reach the server."""
     origin: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="ORIGIN")] = ()
     """Let pages of this origin, such as https://photos.example, use the server too; repeat it for more."""
     allow_host: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME")] = ()
-    """Let clients call the server by this name too, as behind a proxy; repeat it for more; '*' is any name."""
+    """Let clients call the server by this name too, as behind a proxy; repeat it for more; '*' is any."""
     workers: int = Settings.workers
     """Work on up to this many requests at the same time; the others wait."""
     queue: int = Settings.queue
@@ -52,8 +52,8 @@ class ServeOptions:
     """Run a model on this many threads; without it, PyTorch chooses. Another number may round answers
     differently."""
     max_memory: str | None = None
-    """Let one fill take this much memory beside the program and the picture, such as 800MB or 2GB; without it,
-    there is no limit."""
+    """Let one fill take this much memory beside the program and the picture, such as 800MB or 2GB; without
+    it, there is no limit."""
     no_page: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Serve the HTTP interface only."""
     open: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

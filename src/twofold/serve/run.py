@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -69,6 +70,12 @@ def run(settings: Settings, listening: Listening | None = None) -> int:
         address = address_of(settings)
         server = server_of(app, settings, lambda: (listening or announce)(address, made_up))
         server.run(sockets=[listener])
+    if any(thread.daemon for thread in threading.enumerate()):
+        # A thread that still computes (a model that is loaded, a job that does not notice its end) would abort
+        # the interpreter while that ends itself.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     return 0
 
 
