@@ -251,7 +251,7 @@ class Gate(ModelPool):
             self.left.append(reason)
         answers = []
         for index in range(samples):
-            pixels = np.array(image)
+            pixels = image.pixels.copy()
             pixels[hole] = 15 * index
             answers.append(Sample(pixels, index=index))
             on_sample(answers[-1])

@@ -105,7 +105,7 @@ class Grey:
             view = np.full((2, 3, 3), index, np.uint8)
             answers.append(
                 Sample(
-                    composite(image, level, mask),
+                    composite(image.pixels, level, mask),
                     structure=view,
                     score=float(index),
                     log_likelihood=float("-inf"),

@@ -71,8 +71,8 @@ def run(settings: Settings, listening: Listening | None = None) -> int:
         server = server_of(app, settings, lambda: (listening or announce)(address, made_up))
         server.run(sockets=[listener])
     if any(thread.daemon for thread in threading.enumerate()):
-        # A thread that still computes (a model that is loaded, a job that does not notice its end) would abort
-        # the interpreter while that ends itself.
+        # A thread that still computes (a model is loaded, a job does not notice its end) would abort the
+        # interpreter while that ends.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

@@ -127,7 +127,7 @@ def run_task(task: FillTask, pool: ModelPool, job: Job) -> None:
     with pool.lease(task.model, job.check) as lease:
         start = time.monotonic()
         result = lease.inpainter.fill(
-            task.photo.pixels,
+            task.photo,
             task.hole,
             request.samples,
             request.seed,

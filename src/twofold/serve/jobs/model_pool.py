@@ -154,7 +154,7 @@ class _Slot:
             _log.error("model %s cannot be loaded: %s", info.name, error, exc_info=shown)
             raise self._cannot() from error
         if not self.is_network:
-            info.diverse = bool(getattr(self.inpainter, "diverse", False))
+            info.diverse = self.inpainter.diverse
         info.state = "ready"
         return time.monotonic() - start
 
