@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -24,12 +24,12 @@ from starlette.routing import Route
 
 from twofold.inpainter import Result, Sample
 from twofold.serve.app import create_app
-from twofold.serve.bodies import Intake
-from twofold.serve.cupboard import Cupboard
-from twofold.serve.gauges import Gauges
-from twofold.serve.guard import Guard
-from twofold.serve.rules import Rules
+from twofold.serve.jobs.model_pool import ModelPool
+from twofold.serve.metrics import Metrics
 from twofold.serve.run import GracefulServer, listen, server_of
+from twofold.serve.security.middleware import SecurityMiddleware
+from twofold.serve.security.policy import Policy
+from twofold.serve.security.request_body import BodyLimit
 from twofold.serve.settings import Settings
 
 PATIENCE = 30.0
@@ -120,8 +120,8 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) 
     raise AssertionError(f"{what} did not come about within {seconds} seconds")
 
 
-def guarded(rules: Rules, intake: Intake | None = None) -> Any:
-    """A small application behind the guard: ``/`` and ``/api`` answer with the size of what they got."""
+def guarded(policy: Policy, body_limit: BodyLimit | None = None) -> Any:
+    """A small application behind the middleware: ``/`` and ``/api`` answer with the size of what they got."""
 
     async def echo(request: Request) -> Response:
         body = await request.body()
@@ -157,14 +157,16 @@ def guarded(rules: Rules, intake: Intake | None = None) -> Any:
     paths |= {"/broken-later": broken_later, "/endless": endless}
     app = Starlette(routes=[Route(path, endpoint, methods=methods) for path, endpoint in paths.items()])
     app.state.sent, app.state.ended = 0, threading.Event()
-    app.state.gauges = Gauges()
-    app.state.intake = intake or Intake(10_000_000)
-    app.add_middleware(Guard, rules=rules, intake=app.state.intake, gauges=app.state.gauges)
+    app.state.metrics = Metrics()
+    app.state.body_limit = body_limit or BodyLimit(10_000_000)
+    app.add_middleware(
+        SecurityMiddleware, policy=policy, body_limit=app.state.body_limit, metrics=app.state.metrics
+    )
 
     async def leave() -> None:
         return None
 
-    app.state.desk = SimpleNamespace(leave=leave)
+    app.state.services = SimpleNamespace(leave=leave)
     return app
 
 
@@ -215,7 +217,7 @@ def sample_value(metrics: str, name: str, **labels: str) -> float:
     )
 
 
-class Gate(Cupboard):
+class Gate(ModelPool):
     """One model that works on a picture, step by step, until it is told to be ready."""
 
     def __init__(self, settings: Settings) -> None:
@@ -231,11 +233,12 @@ class Gate(Cupboard):
     def warm_up(self) -> None:
         return None
 
-    def get(self, *arguments: Any, **options: Any) -> Any:
-        return SimpleNamespace(name=self.default, fill=self.fill)
+    @contextmanager
+    def lease(self, *arguments: Any) -> Iterator[Any]:
+        yield SimpleNamespace(inpainter=SimpleNamespace(fill=self.fill), paused=nullcontext)
 
     def fill(
-        self, image: Any, hole: Any, samples: int, seed: int, *, progress: Any, on_sample: Any
+        self, image: Any, hole: Any, samples: int, seed: int, *, progress: Any, on_sample: Any, **more: Any
     ) -> Result:
         self.at_work.release()
         step, reason = 0, "an exception"
@@ -248,7 +251,7 @@ class Gate(Cupboard):
             self.left.append(reason)
         answers = []
         for index in range(samples):
-            pixels = np.array(image)
+            pixels = image.pixels.copy()
             pixels[hole] = 15 * index
             answers.append(Sample(pixels, index=index))
             on_sample(answers[-1])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,10 @@ from PIL import Image
 
 from twofold.inpainter import Progress, Result, Sample
 from twofold.pixels import Photo, composite
-from twofold.serve.cupboard import Cupboard
-from twofold.serve.filling import Order
-from twofold.serve.pictures import encode_picture
+from twofold.serve.images import encode_picture
+from twofold.serve.jobs.fill import FillTask
+from twofold.serve.jobs.model_pool import ModelPool
+from twofold.serve.schema import FillRequest
 from twofold.serve.settings import Settings
 
 PATIENCE = 20.0
@@ -55,10 +58,11 @@ def text(data: bytes | Pixels) -> str:
     return base64.b64encode(data if isinstance(data, bytes) else png(data)).decode()
 
 
-def order(**options: Any) -> Order:
-    """An order for a small picture."""
-    given = {"photo": Photo(noise()), "hole": hole_in(), "model": "grey", "deadline": PATIENCE} | options
-    return Order(**given)
+def task_of(**options: Any) -> FillTask:
+    """A task with a small picture; what is no field of it is the request's."""
+    own = {"photo": Photo(noise()), "hole": hole_in(), "model": "grey", "deadline": PATIENCE}
+    given = {name: options.pop(name, value) for name, value in own.items()}
+    return FillTask(**given, request=FillRequest.model_construct(**options))
 
 
 class Grey:
@@ -82,6 +86,8 @@ class Grey:
         samples: int = 1,
         seed: int = 0,
         *,
+        options: Any = None,
+        detail: Any = None,
         progress: Progress | None = None,
         on_sample: Callable[[Sample], None] | None = None,
     ) -> Result:
@@ -99,7 +105,7 @@ class Grey:
             view = np.full((2, 3, 3), index, np.uint8)
             answers.append(
                 Sample(
-                    composite(image, level, mask),
+                    composite(image.pixels, level, mask),
                     structure=view,
                     score=float(index),
                     log_likelihood=float("-inf"),
@@ -112,18 +118,13 @@ class Grey:
         return Result(answers, "grey", seed, {"temperature": 0.5})
 
 
-class OneModel(Cupboard):
-    """A cupboard with one painter in it."""
+class OneModel(ModelPool):
+    """A pool with one model in it, which any number of jobs may have at once."""
 
-    def __init__(self, painter: Any = None) -> None:
+    def __init__(self, inpainter: Any = None) -> None:
         super().__init__(Settings(models=("grey=cmd: true {image} {mask} {out}",)))
-        self.painter = painter or Grey()
+        self.inpainter = inpainter or Grey()
 
-    def get(
-        self,
-        name: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        cancelled: Callable[[], bool] | None = None,
-        detail: Any = "auto",
-    ) -> Any:
-        return self.painter
+    @contextmanager
+    def lease(self, *arguments: Any) -> Iterator[Any]:
+        yield SimpleNamespace(inpainter=self.inpainter, paused=nullcontext)

@@ -13,8 +13,9 @@ import pytest
 
 from serve.live import Gate, at_gate, order, sample_value, serving, wait_until
 from twofold.errors import CheckpointError
-from twofold.serve import queue, run
+from twofold.serve import run
 from twofold.serve.app import READ_IN_THREADS, create_app
+from twofold.serve.jobs import queue
 from twofold.serve.settings import Settings
 
 SETTINGS = Settings(models=("opencv-telea",), drain_seconds=1.0)

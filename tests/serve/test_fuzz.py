@@ -19,8 +19,8 @@ import pytest
 
 import twofold
 from serve.live import Live, order, pixels_of, sample_value, scene, serving, wait_until
-from twofold.serve import bodies
 from twofold.serve.app import create_app
+from twofold.serve.security import request_body
 from twofold.serve.settings import Settings
 
 pytest.importorskip("cv2")
@@ -252,7 +252,7 @@ class Fuzzer:
 
 @pytest.fixture
 def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
-    monkeypatch.setattr(bodies, "LINGER", 0.05)
+    monkeypatch.setattr(request_body, "LINGER", 0.05)
     with serving(create_app(SETTINGS), SETTINGS) as server, server.client() as client:
         wait_until(lambda: client.get("/ready").status_code == 200, "the model")
         yield server

@@ -106,8 +106,10 @@ def test_arguments_of_the_command_line_are_read_and_refused_in_one_sentence() ->
     for arguments, words in (
         ({"modle": "x"}, "no argument 'modle'"),
         ({"models": "x"}, "no argument 'models'"),
-        ({"queue": "many"}, "no number"),
-        ({"page": "maybe"}, "true or false"),
+        ({"queue": "many"}, "queue is 'many': .*integer"),
+        ({"page": "maybe"}, "page is 'maybe': .*boolean"),
+        ({"threads": "0"}, "threads is 0"),
+        ({"cpus": "many"}, "no number"),
         ({"replicas": "0"}, "replicas is 0"),
         ({"host": "0.0.0.0"}, "no token"),
         ({"host": "photos.example"}, "no token"),

@@ -86,6 +86,15 @@ def test_what_runs_is_finished_and_the_status_is_0(tmp_path: Path, number: signa
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_the_status_is_0_also_while_a_model_is_loaded() -> None:
+    """PyTorch's threads would abort an interpreter that ends while they begin."""
+    for pause in (0.3, 0.6, 0.9):
+        with process() as server:
+            time.sleep(pause)
+            assert server.stop() == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
     with process("--model", slow_model(tmp_path, 20.0)) as server, ask(server):
         wait_for(tmp_path / "begun")

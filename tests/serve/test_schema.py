@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from twofold.serve import schema
-from twofold.serve.pictures import decode_base64
+from twofold.serve.images import decode_base64
 from twofold.serve.schema import ComposeRequest, FillRequest, SampleAnswer, SamplingRequest
 
 

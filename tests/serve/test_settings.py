@@ -63,10 +63,10 @@ def test_what_cannot_work_is_refused_with_the_way_out(change: dict[str, object],
 
 def test_the_parts_of_a_server_are_there_before_torch_is() -> None:
     code = (
-        "import twofold.serve.queue, twofold.serve.compose, twofold.serve.events, twofold.serve.schema, sys\n"
-        "from twofold.serve.cupboard import Cupboard\n"
+        "import twofold.serve.jobs.queue, twofold.serve.api.compose, twofold.serve.api.sse, sys\n"
+        "from twofold.serve.jobs.model_pool import ModelPool\n"
         "from twofold.serve.settings import Settings\n"
-        "Cupboard(Settings()).describe()\n"
+        "ModelPool(Settings()).describe()\n"
         "raise SystemExit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -26,7 +26,7 @@ _BITS, _CHANNELS, _PHOTOMETRIC, _KIND = 258, 277, 262, 339
 _MIN_IS_WHITE, _SIGNED = 0, 2
 
 
-def stored_bits(image: Image.Image, file: io.BufferedReader) -> int:
+def stored_bits(image: Image.Image, file: io.BufferedReader | io.BytesIO) -> int:
     """Bits a channel in the file of an image that is opened and not yet loaded; at least 8."""
     if image.format == "PNG":
         return 16 if any(_raw_mode(tile).endswith(";16B") for tile in _tiles(image)) else 8
@@ -55,7 +55,7 @@ def _tag(image: Image.Image, number: int) -> tuple[int, ...]:
     return tuple(entry for entry in values if isinstance(entry, int))
 
 
-def read_deep(image: Image.Image, file: io.BufferedReader, name: str) -> npt.NDArray[np.uint16]:
+def read_deep(image: Image.Image, file: io.BufferedReader | io.BytesIO, name: str) -> npt.NDArray[np.uint16]:
     """Decode a 16-bit RGB, RGBA or grey-with-alpha file: [h w 3] or [h w 4], not yet upright.
 
     Args:
@@ -120,7 +120,7 @@ def _filtered_rows(pixels: npt.NDArray[np.uint16]) -> bytes:
     return zlib.compress(filtered.tobytes(), level=4)
 
 
-def _read_grey_alpha(file: io.BufferedReader, name: str) -> npt.NDArray[np.uint16]:
+def _read_grey_alpha(file: io.BufferedReader | io.BytesIO, name: str) -> npt.NDArray[np.uint16]:
     """Decode a PNG of 16-bit grey with alpha as RGBA.
 
     Two channels of two bytes lie in the file like four channels of one byte, so the file is read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,17 +107,32 @@ def _checked_array(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
 def _read_file(path: Path) -> Photo:
     try:
         with open_regular(path) as file, open_picture(file, str(path)) as image:
-            bits = stored_bits(image, file)
-            if bits == 16 and image.mode in ("RGB", "RGBA", "LA"):
-                return _with_metadata(image, read_deep(image, file, str(path)))
-            if lost := unkept(image):
-                raise ImageError(f"{path} {lost}; {_WAY_OUT}")
-            negative = is_negative(image)
-            photo = _photo(image, str(path), bits)
-            return photo.with_pixels(65535 - photo.pixels) if negative else photo
+            return read_opened(image, file, str(path))
     except OSError as error:
         said = error.strerror or reason(error)
         raise ImageError(f"cannot read {path}: {said}; give an image file that can be read") from error
+
+
+def read_opened(image: Image.Image, file: io.BufferedReader | io.BytesIO, name: str) -> Photo:
+    """Read a picture that ``open_picture`` has opened, as ``read_photo`` reads files.
+
+    Args:
+        image: opened, not yet decoded.
+        file: that it was opened from.
+        name: of it, for messages.
+
+    Raises:
+        ImageError: see ``read_photo``.
+        OSError: if the file cannot be read.
+    """
+    bits = stored_bits(image, file)
+    if bits == 16 and image.mode in ("RGB", "RGBA", "LA"):
+        return _with_metadata(image, read_deep(image, file, name))
+    if lost := unkept(image):
+        raise ImageError(f"{name} {lost}; {_WAY_OUT}")
+    negative = is_negative(image)
+    photo = _photo(image, name, bits)
+    return photo.with_pixels(65535 - photo.pixels) if negative else photo
 
 
 def _photo(image: Image.Image, name: str, bits: int = 8) -> Photo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,8 @@ ENDINGS = {
     ".jpeg": "JPEG",
     ".avif": "AVIF",
 }
-_LONGEST = {"WEBP": 16383, "JPEG": 65500, "AVIF": 65536}  # pixels a side
+LONGEST = {"WEBP": 16383, "JPEG": 65500, "AVIF": 65536}
+"""Pixels a side that a format can hold."""
 
 
 def check_output(path: str | os.PathLike[str], pixels: npt.NDArray[np.generic]) -> None:
@@ -51,8 +52,8 @@ def check_output(path: str | os.PathLike[str], pixels: npt.NDArray[np.generic]) 
             f"cannot write {path}: 16 bits would become 8 there; use .png"
             + (", or .tif" if channels == 1 else "")
         )
-    if max(pixels.shape[:2]) > _LONGEST.get(kind, max(pixels.shape[:2])):
-        raise ImageError(f"cannot write {path}: {kind} ends at {_LONGEST[kind]} pixels a side; use .png")
+    if max(pixels.shape[:2]) > LONGEST.get(kind, max(pixels.shape[:2])):
+        raise ImageError(f"cannot write {path}: {kind} ends at {LONGEST[kind]} pixels a side; use .png")
     if channels == 4 and kind == "JPEG":
         raise ImageError(f"cannot write {path}: JPEG has no alpha channel; use .png, .webp or .tif")
     _check_place(path)
@@ -95,15 +96,30 @@ def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
     kind = ENDINGS[Path(path).suffix.lower()]
     try:
         with quiet_pillow(), replacing(path) as temporary, temporary.open("xb") as file:
-            if photo.pixels.dtype == np.uint16 and kind == "PNG":
-                levels = photo.pixels.astype(np.uint16, copy=False)
-                file.write(encode_png(levels, exif=photo.exif, icc_profile=photo.icc_profile, dpi=photo.dpi))
-            else:
-                _as_pillow(photo.pixels).save(file, **_options(photo, kind))
+            save_photo(photo, file, kind)
     except Exception as error:  # Pillow's writers raise many kinds for what a format cannot hold
         if isinstance(error, OSError) and error.errno is not None:
             raise ImageError(f"cannot write {path}: {error.strerror}; choose another place") from error
         raise ImageError(f"cannot write {path}: {reason(error)}; try .png") from error
+
+
+def save_photo(photo: Photo, file: IO[bytes], kind: str, *, quality: int | None = None) -> None:
+    """Write a photo into an open file; what its format cannot hold raises whatever Pillow raises.
+
+    Args:
+        photo: its pixels are upright.
+        file: open for writing.
+        kind: one of the formats in ``ENDINGS``.
+        quality: 1 to 100, of JPEG and AVIF; None: 95 and 100.
+    """
+    if photo.pixels.dtype == np.uint16 and kind == "PNG":
+        levels = photo.pixels.astype(np.uint16, copy=False)
+        file.write(encode_png(levels, exif=photo.exif, icc_profile=photo.icc_profile, dpi=photo.dpi))
+        return
+    options = _options(photo, kind)
+    if quality is not None and "quality" in options:
+        options["quality"] = quality
+    _as_pillow(photo.pixels).save(file, **options)
 
 
 def _as_pillow(pixels: npt.NDArray[np.generic]) -> Image.Image:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,19 +15,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from twofold.errors import TwofoldError
-from twofold.serve import iopaint, routes, service
-from twofold.serve.bodies import Intake
-from twofold.serve.cupboard import Cupboard
-from twofold.serve.desk import Desk
-from twofold.serve.gauges import Gauges
-from twofold.serve.guard import Guard, answer_of
-from twofold.serve.queue import FillQueue
-from twofold.serve.refusals import Refusal, refusal_of
-from twofold.serve.rules import rules_of
+from twofold.serve.api import health, iopaint, static, v1
+from twofold.serve.api.services import Services
+from twofold.serve.errors import ApiError, api_error_of
+from twofold.serve.jobs.model_pool import ModelPool
+from twofold.serve.jobs.queue import FillQueue
+from twofold.serve.metrics import Metrics
 from twofold.serve.schema import ComposeRequest, FillRequest
+from twofold.serve.security.middleware import SecurityMiddleware
+from twofold.serve.security.policy import Policy
+from twofold.serve.security.request_body import BodyLimit
 from twofold.serve.settings import Settings
-
-logger = logging.getLogger("twofold.serve")
 
 WARM_UP_DELAY = 0.1
 """Seconds before a model is loaded: importing torch holds Python up, and the first answer goes first."""
@@ -42,22 +38,22 @@ READ_IN_THREADS: tuple[type[BaseModel], ...] = (
 """Requests that FastAPI does not read itself, so it would not show them in ``/openapi.json``."""
 
 
-def create_app(settings: Settings, cupboard: Cupboard | None = None) -> FastAPI:
+def create_app(settings: Settings, pool: ModelPool | None = None) -> FastAPI:
     """Make the application; it starts its threads when it is served, and stops them at the end.
 
     Args:
         settings: how to serve.
-        cupboard: the models; None: those that the settings name.
+        pool: the models; None: those that the settings name.
 
     Raises:
         TwofoldError: if a model that the settings name is not there.
     """
     from twofold import __version__
 
-    cupboard = cupboard or Cupboard(settings)
-    gauges = Gauges()
-    queue = FillQueue(settings, cupboard, gauges)
-    desk = Desk(settings, cupboard, queue, gauges, Intake(settings.queue_bytes))
+    pool = pool or ModelPool(settings)
+    metrics = Metrics()
+    pool.on_load = lambda model, seconds: metrics.load.labels(model).set(seconds)
+    queue, body_limit = FillQueue(settings, pool, metrics), BodyLimit(settings.queue_bytes)
     app = FastAPI(
         title="twofold",
         version=__version__,
@@ -67,16 +63,13 @@ def create_app(settings: Settings, cupboard: Cupboard | None = None) -> FastAPI:
         lifespan=_lifespan,
         redirect_slashes=False,
     )
-    app.state.desk = desk
-    app.state.page = service.read_page() if settings.page else {}
-    app.include_router(routes.router)
-    app.include_router(iopaint.router)
-    app.include_router(service.router)
-    app.include_router(service.page_router)
-    app.add_exception_handler(Refusal, _answer)
+    app.state.services = Services(settings, pool, queue, metrics, body_limit)
+    for part in (v1, iopaint, health, *([static] if settings.page else [])):
+        app.include_router(part.router)
+    app.add_exception_handler(ApiError, _answer)
     app.add_exception_handler(TwofoldError, _answer)
     app.add_exception_handler(HTTPException, _answer_http)
-    app.add_middleware(Guard, rules=rules_of(settings), intake=desk.intake, gauges=gauges)
+    app.add_middleware(SecurityMiddleware, policy=Policy(settings), body_limit=body_limit, metrics=metrics)
     app.openapi = lambda: _schema(app)  # type: ignore[method-assign]  # FastAPI's way to extend it
     return app
 
@@ -84,37 +77,37 @@ def create_app(settings: Settings, cupboard: Cupboard | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Start the queue and load the default model beside; at the end let what runs finish."""
-    desk: Desk = app.state.desk
-    desk.queue.start()
-    warming = threading.Timer(WARM_UP_DELAY, desk.cupboard.warm_up)
+    services: Services = app.state.services
+    services.queue.start()
+    warming = threading.Timer(WARM_UP_DELAY, services.pool.warm_up)
     warming.daemon = True
     warming.start()
     try:
         yield
     finally:
         warming.cancel()
-        await desk.leave()
-        desk.decoders.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(desk.cupboard.close)
+        await services.leave()
+        services.decoders.shutdown(wait=False, cancel_futures=True)
+        services.pool.close()
 
 
 def _answer(request: Request, error: Exception) -> Response:
     """An error of ours as an answer."""
-    return answer_of(refusal_of(error))
+    return api_error_of(error).response()
 
 
 def _answer_http(request: Request, error: Exception) -> Response:
     """An error of the framework, such as a path that is not there, in our form."""
     assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        refusal = Refusal(404, "not_found", "there is nothing at this address; see /openapi.json for what is")
-    elif error.status_code == 405:
-        refusal = Refusal(
-            405, "method", f"{request.method[:20]} is not understood here; see /openapi.json", error.headers
-        )
+    status, headers = error.status_code, error.headers
+    if status == 404:
+        answer = ApiError(404, "not_found", "there is nothing at this address; see /openapi.json for what is")
+    elif status == 405:
+        shown = request.method[:20]
+        answer = ApiError(405, "method", f"{shown} is not understood here; see /openapi.json", headers)
     else:
-        refusal = Refusal(error.status_code, "bad_request", str(error.detail), error.headers)
-    return answer_of(refusal)
+        answer = ApiError(status, "bad_request", str(error.detail), headers)
+    return answer.response()
 
 
 def _schema(app: FastAPI) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from twofold.errors import InputError, MissingExtraError
 from twofold.serve.settings import Settings
 
 try:
+    from pydantic import TypeAdapter, ValidationError
     from ray import serve
     from ray.serve import Application
 
@@ -81,34 +81,27 @@ def build(arguments: Mapping[str, str]) -> Application:
     Raises:
         InputError: if there is no such argument, or a value cannot be used.
     """
-    given = dict(arguments)
+    given = {"replicas": "1", "cpus": "1", **arguments}
     try:
-        replicas, cpus = int(given.pop("replicas", "1")), float(given.pop("cpus", "1"))
-        settings = Settings(**dict(map(_setting, given.items())))
+        replicas, cpus = int(given.pop("replicas")), float(given.pop("cpus"))
     except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"an argument is no number where one is needed ({error})") from error
+        raise InputError(f"replicas or cpus is no number ({error})") from error
+    settings = Settings(**dict(_setting(name, text) for name, text in given.items()))
     return application(settings, replicas=replicas, cpus=cpus)
 
 
-def _setting(item: tuple[str, str]) -> tuple[str, Any]:
-    """A setting's name and value, from text."""
-    name, text = item
-    if name in _LISTS:
-        return _LISTS[name], tuple(part for part in text.split(",") if part)
-    known = {field.name: field.default for field in fields(Settings)}
-    if name not in known or name in _LISTS.values():
-        names = ", ".join(sorted({*known, *_LISTS, "replicas", "cpus"} - set(_LISTS.values())))
+def _setting(name: str, text: str) -> tuple[str, Any]:
+    """A setting's own name and its value, from text."""
+    kinds = get_type_hints(Settings)
+    own = _LISTS.get(name, name)
+    if own not in kinds or name in _LISTS.values():
+        names = ", ".join(sorted({*kinds, *_LISTS, "replicas", "cpus"} - set(_LISTS.values())))
         raise InputError(f"there is no argument {name!r}; give some of {names}")
-    if name in ("threads", "max_memory"):
-        return name, int(text)
-    default: Any = known[name]
-    if isinstance(default, bool):
-        if text.lower() not in ("true", "false"):
-            raise InputError(f"{name} is {text!r}; give true or false")
-        return name, text.lower() == "true"
-    return name, text if default is None else type(default)(text)
+    value = [part for part in text.split(",") if part] if name in _LISTS else text
+    try:
+        return own, TypeAdapter(kinds[own]).validate_python(value)
+    except ValidationError as error:
+        raise InputError(f"{name} is {text!r}: {error.errors()[0]['msg']}") from error
 
 
 def _is_own(host: str) -> bool:

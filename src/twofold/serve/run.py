@@ -7,8 +7,10 @@ import os
 import secrets
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -19,8 +21,8 @@ try:
     import uvicorn
 
     from twofold.serve.app import create_app
-    from twofold.serve.connections import CONNECTIONS, BoundedConfig
-    from twofold.serve.rules import WILDCARDS
+    from twofold.serve.security.connections import CONNECTIONS, BoundedProtocol
+    from twofold.serve.security.policy import WILDCARDS
 except ImportError as error:
     if (error.name or "").startswith("twofold"):
         raise
@@ -68,15 +70,20 @@ def run(settings: Settings, listening: Listening | None = None) -> int:
         address = address_of(settings)
         server = server_of(app, settings, lambda: (listening or announce)(address, made_up))
         server.run(sockets=[listener])
+    if any(thread.daemon for thread in threading.enumerate()):
+        # A thread that still computes (a model is loaded, a job does not notice its end) would abort the
+        # interpreter while that ends.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     return 0
 
 
 def server_of(app: FastAPI, settings: Settings, started: Callable[[], None]) -> GracefulServer:
     """A server for the application, with our limits; ``run(sockets=[...])`` runs it."""
-    config = BoundedConfig(
+    config = uvicorn.Config(
         app,
-        CONNECTIONS,
-        settings.head_seconds,
+        http=partial(BoundedProtocol, most=CONNECTIONS, head_seconds=settings.head_seconds),  # type: ignore[arg-type]
         lifespan="on",
         ws="none",
         log_config=None,
@@ -87,7 +94,7 @@ def server_of(app: FastAPI, settings: Settings, started: Callable[[], None]) -> 
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=FAREWELL_SECONDS,
     )
-    return GracefulServer(config, app.state.desk.leave, started)
+    return GracefulServer(config, app.state.services.leave, started)
 
 
 class GracefulServer(uvicorn.Server):

@@ -68,13 +68,11 @@ class Settings:
     """Seconds in which the head of a request must have come."""
     drain_seconds: float = 30.0
     """Seconds that running requests get to end when the server is told to stop."""
-    largest_batch: int = 8
-    """Crops of several requests that a network may be given at once."""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
         _check_range("port", self.port, 0, 65535)
-        for name in ("workers", "queue", "queue_bytes", "answer_bytes", "max_body", "largest_batch"):
+        for name in ("workers", "queue", "queue_bytes", "answer_bytes", "max_body"):
             _check_range(name, getattr(self, name), 1, 2**62)
         for name in ("deadline", "body_seconds", "head_seconds", "max_megapixels"):
             _check_positive(name, getattr(self, name))

@@ -101,11 +101,11 @@ globalThis.probes = {
 
   /** What becomes of a hole: a PNG file, where it lies, and single levels of the hole before. */
   async shape([width, height, mask, name]) {
-    const { rasterFrom } = await module("raster");
-    const { greyPng } = await module("png");
+    const { rasterFrom } = await module("canvas/raster");
+    const { greyPng } = await module("canvas/png");
     const levels = bytesOf(mask);
     const given = rasterFrom(width, height, (top, bottom) => levels.subarray(top * width, bottom * width));
-    const raster = shapes[name](given, { ...(await module("raster")), ...(await module("shapes")) });
+    const raster = shapes[name](given, { ...(await module("canvas/raster")), ...(await module("canvas/shapes")) });
     const { left, top, right, bottom, count } = raster.summary;
     const bytes = new Uint8Array(await (await greyPng(raster)).arrayBuffer());
     const file = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
@@ -115,7 +115,7 @@ globalThis.probes = {
 
   /** The events of a stream that comes in pieces. */
   async events(pieces) {
-    const { readEvents } = await module("sse");
+    const { readEvents } = await module("net/sse");
     const stream = new ReadableStream({
       start(controller) {
         for (const piece of pieces) controller.enqueue(bytesOf(piece));
@@ -129,7 +129,7 @@ globalThis.probes = {
 
   /** How reading a stream ends that says nothing. */
   async silence() {
-    const { readEvents } = await module("sse");
+    const { readEvents } = await module("net/sse");
     try {
       for await (const event of readEvents(new ReadableStream({}), 50)) return event.name;
       return "ended";
@@ -140,9 +140,9 @@ globalThis.probes = {
 
   /** Sixty strokes all over a wide hole, in a history that may hold forty tiles. */
   async longHistory() {
-    const { History } = await module("state");
-    const { Raster } = await module("raster");
-    const { stroke } = await module("shapes");
+    const { History } = await module("core/state");
+    const { Raster } = await module("canvas/raster");
+    const { stroke } = await module("canvas/shapes");
     const history = new History(40 * 65536);
     let hole = new Raster(2560, 256);
     history.push("first", "brush", { hole });
@@ -160,9 +160,9 @@ globalThis.probes = {
 
   /** Ask for a picture of so many layers. */
   async composeMany(count) {
-    const { composePicture } = await module("compose");
-    const { Raster } = await module("raster");
-    const { rectangle } = await module("shapes");
+    const { composePicture } = await module("net/compose");
+    const { Raster } = await module("canvas/raster");
+    const { rectangle } = await module("canvas/shapes");
     const blob = await blankFile(4, 4);
     const layers = Array.from({ length: count }, (_, index) => {
       const left = index % 30;

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,23 +223,26 @@ def test_model_kinds_follow_the_server(desk: Desk) -> None:
 
 
 def test_page_needs_nothing_from_elsewhere() -> None:
-    for file in sorted(PAGE.iterdir()):
+    files = {file for file in PAGE.rglob("*") if file.is_file()}
+    for file in sorted(files):
         text = file.read_text()
         assert len(text.splitlines()) <= 350, file.name
         addresses = set(re.findall(r"https?://[^\s\"'<>)]+", text))
         assert addresses <= {"http://www.w3.org/2000/svg"}, file.name
     index = (PAGE / "index.html").read_text()
     assert not re.search(r"\sstyle=|\son\w+=|<style|<script>", index)  # the server's policy forbids them
-    named = set(re.findall(r"page/([\w.-]+)", index))
+    named = {PAGE / name for name in re.findall(r"page/([\w./-]+)", index)}
     imported = {
-        name for file in PAGE.glob("*.js") for name in re.findall(r'from "\./(\S+)"', file.read_text())
+        (file.parent / name).resolve()
+        for file in PAGE.rglob("*.js")
+        for name in re.findall(r'(?:from |import\()"(\.\S+\.js)"', file.read_text())
     }
-    assert named | imported | {"index.html"} == {file.name for file in Path(PAGE).iterdir()}
+    assert named | imported | {PAGE / "index.html"} == files
 
 
 def test_every_symbol_and_element_that_is_used_exists() -> None:
     index = (PAGE / "index.html").read_text()
-    scripts = "".join(file.read_text() for file in PAGE.glob("*.js"))
+    scripts = "".join(file.read_text() for file in PAGE.rglob("*.js"))
     symbols = set(re.findall(r'<symbol id="i-(\w+)"', index))
     assert (
         set(re.findall(r'href="#i-(\w+)"', index)) | set(re.findall(r'icon\("(\w+)"\)', scripts)) <= symbols

@@ -1,25 +1,25 @@
 /** Puts the page together: parts are made, wired, and shown anew after every change. */
 
-import { Answers } from "./answers.js";
-import { getJson } from "./api.js";
-import { commandsOf, listenToButtons } from "./commands.js";
-import { listenToDivider, placeDivider } from "./divider.js";
-import { Editor } from "./editor.js";
-import { byId, make, placePopovers, setUsable } from "./elements.js";
-import { listenForFiles } from "./files.js";
-import { showInset } from "./inset.js";
-import { listKeys, listenToKeys } from "./keys.js";
-import { shownLayers } from "./layers.js";
-import { announce, say, tellError } from "./notices.js";
-import { Overlay } from "./overlay.js";
-import { Panel } from "./panel.js";
-import { Pointer } from "./pointer.js";
-import { Screen } from "./screen.js";
-import { History } from "./state.js";
-import { showSteps } from "./steps.js";
-import { turnTheme } from "./theme.js";
-import { Painter } from "./tools.js";
-import { View } from "./view.js";
+import { Answers } from "./ui/answers.js";
+import { getJson } from "./net/api.js";
+import { commandsOf, listenToButtons } from "./core/commands.js";
+import { listenToDivider, placeDivider } from "./ui/divider.js";
+import { Editor } from "./core/editor.js";
+import { byId, make, placePopovers, setUsable } from "./ui/elements.js";
+import { listenForFiles } from "./ui/files.js";
+import { showInset } from "./ui/inset.js";
+import { listKeys, listenToKeys } from "./ui/keys.js";
+import { shownLayers } from "./core/layers.js";
+import { announce, say, tellError } from "./ui/notices.js";
+import { Overlay } from "./canvas/overlay.js";
+import { Panel } from "./ui/panel.js";
+import { Pointer } from "./ui/pointer.js";
+import { Screen } from "./core/screen.js";
+import { History } from "./core/state.js";
+import { showSteps } from "./ui/steps.js";
+import { turnTheme } from "./ui/theme.js";
+import { Painter } from "./core/tools.js";
+import { View } from "./canvas/view.js";
 
 const history = new History();
 const screen = new Screen();

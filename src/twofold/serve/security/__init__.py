@@ -1,0 +1,1 @@
+"""Who may ask, how much and how fast: every request passes here before anything is done for it."""
