@@ -14,6 +14,7 @@ from twofold.batch.places import STATE
 from twofold.batch.plan import Job, plan_job
 from twofold.batch.summary import Summary
 from twofold.batch.work import Settings
+from twofold.engine.model_name import Typed
 
 SIZE = 16
 DEADLY = (1, 2, 3)
@@ -75,7 +76,7 @@ def tool(path: Path, body: str) -> str:
         "image, mask = (np.array(Image.open(name)) for name in sys.argv[1:3])\nout = sys.argv[3]\n"
         f"filled = np.full_like(image, 77)\n{body}\nImage.fromarray(filled).save(out)\n"
     )
-    return f"cmd: {sys.executable} {path} {{image}} {{mask}} {{out}}"
+    return Typed(f"cmd: {sys.executable} {path} {{image}} {{mask}} {{out}}")
 
 
 KILL_WORKER = """

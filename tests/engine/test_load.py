@@ -19,6 +19,7 @@ from engine.fakes import Palette, PaletteConfig, PaletteOptions
 from twofold.checkpoints import released
 from twofold.checkpoints.format import save_weights
 from twofold.engine import load as load_module
+from twofold.engine.model_name import Typed
 from twofold.engine.torch_inpainter import TorchInpainter
 from twofold.families import FAMILIES, Family
 from twofold.network import FilledBatch
@@ -216,14 +217,43 @@ def test_model_files_of_others_are_kept_until_they_change(
     assert opened == [file, file]
 
 
-def test_a_command_fills_without_being_loaded_first(tmp_path: Path) -> None:
+def test_only_who_types_a_command_runs_one(tmp_path: Path) -> None:
     script = tmp_path / "copy.py"
     script.write_text("import shutil, sys; shutil.copy(sys.argv[2], sys.argv[3])")
-    command = f"cmd: {sys.executable} {script} {{image}} {{mask}} {{out}}"
-    assert (twofold.inpaint(IMAGE, HOLE, model=command)[HOLE] == 255).all()
+    template = f"{sys.executable} {script} {{image}} {{mask}} {{out}}"
+    assert (twofold.Command(template).fill(IMAGE, HOLE).image[HOLE] == 255).all()
+    assert (twofold.load(Typed(f"cmd: {template}")).fill(IMAGE, HOLE).image[HOLE] == 255).all()
+    for named in (f"cmd: {template}", f"mine=cmd: {template}", str(Typed(f"cmd: {template}"))):
+        with pytest.raises(twofold.InputError, match="commands run only where they are asked for"):
+            twofold.load(named)
+        with pytest.raises(twofold.InputError, match="commands run only where they are asked for"):
+            twofold.inpaint(IMAGE, HOLE, model=named)
 
 
 def test_commands_take_no_options() -> None:
-    command = f"cmd: {sys.executable} {{image}} {{mask}} {{out}}"
+    command = Typed(f"cmd: {sys.executable} {{image}} {{mask}} {{out}}")
     with pytest.raises(twofold.InputError, match="takes no sampling options"):
         twofold.load(command, options={"temperature": 0.5})
+
+
+def test_a_saved_network_is_the_network(model: Path, tmp_path: Path) -> None:
+    painter = twofold.Inpainter.from_pretrained(model)
+    (model / "LICENSE").write_text("as you like")
+    painter.save_pretrained(tmp_path / "new" / "copy")
+    assert sorted(path.name for path in (tmp_path / "new" / "copy").iterdir()) == [
+        "LICENSE",
+        "model.safetensors",
+    ]
+    again = twofold.Inpainter.from_pretrained(tmp_path / "new" / "copy")
+    assert again.fingerprint == painter.fingerprint
+    for other in (twofold.load("opencv-telea"), TorchInpainter(Palette(), "palette")):
+        with pytest.raises(twofold.InputError, match="weights"):
+            other.save_pretrained(tmp_path / "other")
+    with pytest.raises(twofold.InputError, match="cannot save"):
+        painter.save_pretrained(model / "model.safetensors")
+
+
+def test_all_listed_models_load() -> None:
+    assert set(twofold.list_models()) >= {"medfe-small", "dsi-small", "opencv-telea", "patchmatch"}
+    for name in twofold.list_models():
+        assert twofold.load(name).name == name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twofold.engine.model_name import ModelName, read_name
+from twofold.engine.model_name import ModelName, Typed, read_name
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from twofold.engine.model_name import ModelName, read_name
         ("lama:big.jit", ModelName("torchscript", "big.jit", None, "lama")),
         ("b=migan:x.torchscript", ModelName("torchscript", "x.torchscript", "b", "migan")),
         ("lama:model.safetensors", ModelName("network", "lama:model.safetensors")),
-        ("cmd: t {image} --a=b", ModelName("command", "t {image} --a=b")),
-        ("sd=cmd:t --a=b", ModelName("command", "t --a=b", "sd")),
+        (Typed("cmd: t {image} --a=b"), ModelName("command", "t {image} --a=b")),
+        (Typed("sd=cmd:t --a=b"), ModelName("command", "t --a=b", "sd")),
         ("=x.onnx", ModelName("onnx", "=x.onnx")),
         ("a/b=c.onnx", ModelName("onnx", "a/b=c.onnx")),
     ],

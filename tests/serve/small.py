@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from twofold.engine.model_name import Typed
 from twofold.inpainter import Progress, Result, Sample
 from twofold.pixels import Photo, composite
 from twofold.serve.images import encode_picture
@@ -122,7 +123,7 @@ class OneModel(ModelPool):
     """A pool with one model in it, which any number of jobs may have at once."""
 
     def __init__(self, inpainter: Any = None) -> None:
-        super().__init__(Settings(models=("grey=cmd: true {image} {mask} {out}",)))
+        super().__init__(Settings(models=(Typed("grey=cmd: true {image} {mask} {out}"),)))
         self.inpainter = inpainter or Grey()
 
     @contextmanager

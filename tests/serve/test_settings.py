@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from twofold.engine.model_name import Typed
 from twofold.errors import InputError
 from twofold.serve.settings import Settings
 
@@ -31,7 +32,7 @@ def test_names_of_models_tell_no_paths(tmp_path: Path) -> None:
     )
     assert settings.names == ("painter-2.5", "model.safetensorsx", "lama.v2", "mine", "patchmatch")
     assert Settings(models=(str(folder / "model.safetensors"),)).names == ("painter-2.5",)
-    tool = Settings(models=("cmd: /opt/tools/fill.py --fast {image} {mask} {out}",))
+    tool = Settings(models=(Typed("cmd: /opt/tools/fill.py --fast {image} {mask} {out}"),))
     assert tool.names == ("fill",)
 
 

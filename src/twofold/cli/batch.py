@@ -108,6 +108,7 @@ def job_of(options: BatchOptions) -> Job:
     """
     from twofold.batch.plan import Job
     from twofold.batch.work import Settings
+    from twofold.engine.model_name import Typed
 
     names = ("temperature", "top_k", "top_p")
     sampling = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
@@ -115,7 +116,9 @@ def job_of(options: BatchOptions) -> Job:
         options.images,
         options.masks,
         options.out,
-        Settings(options.model, options.seed, options.samples, sampling, options.device, options.threads),
+        Settings(
+            Typed(options.model), options.seed, options.samples, sampling, options.device, options.threads
+        ),
         format=options.format,
         skip_unpaired=options.skip_unpaired,
         shard=_shard(options.shard),

@@ -127,9 +127,10 @@ def _text(options: EvaluateOptions, progress: _Bars) -> str:
             device=options.device,
             progress=progress,
         ).markdown()
+    from twofold.engine.model_name import Typed
     from twofold.evaluate.report import markdown, timing_markdown
 
-    models = options.model or DEFAULT_MODELS
+    models = [Typed(model) for model in options.model or DEFAULT_MODELS]
     report = evaluate(
         options.images, models, output, protocol=protocol, device=options.device, progress=progress
     )

@@ -92,9 +92,10 @@ def main(arguments: Sequence[str]) -> int:
                 )
             outputs = plan_outputs(options.out, options.photo, options.mask, photo.pixels, options.samples)
             from twofold.engine.load import load
+            from twofold.engine.model_name import Typed
 
             inpainter = load(
-                options.model,
+                Typed(options.model),
                 device=options.device,
                 options=_sampling(options),
                 detail=options.detail,

@@ -84,11 +84,12 @@ def settings_of(options: ServeOptions) -> Settings:
         InputError: if a value cannot be used.
     """
     from twofold.engine.memory import read_bytes
+    from twofold.engine.model_name import Typed
 
     return Settings(
         host=options.host,
         port=options.port,
-        models=options.model or DEFAULT_MODELS,
+        models=tuple(Typed(model) for model in options.model or DEFAULT_MODELS),
         device=options.device,
         token=options.token or os.environ.get(TOKEN_VARIABLE) or None,
         origins=options.origin,

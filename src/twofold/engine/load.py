@@ -51,8 +51,8 @@ def load(
             such a file; what ``twofold export`` wrote, which runs without PyTorch; a
             classical method (``opencv-telea``, ``patchmatch``, ...); a file of LaMa or MI-GAN in ONNX
             (``.onnx``) or TorchScript (``.pt``, ``.jit``, ``.torchscript``: a program, so only from
-            where you trust), as ``lama:FILE`` or ``migan:FILE`` if it does not tell; or any command,
-            ``cmd: TOOL {image} {mask} {out}``. ``NAME=`` in front names it in reports.
+            where you trust), as ``lama:FILE`` or ``migan:FILE`` if it does not tell. ``NAME=`` in front
+            names it in reports. Any program on this machine: ``twofold.Command``.
         device: ``auto`` (CUDA where there is one, else the CPU), or a name that PyTorch knows.
         options: how a model that samples does so: its options (``SamplingOptions`` for DSI), or a
             dict of those to change, for example ``{"temperature": 0.8}``. None: the model's own.
@@ -193,7 +193,7 @@ def inpaint(
         TwofoldError: if something given cannot be used; the message says what to do.
     """
     name = read_name(model)
-    if name.kind in ("classical", "command"):
+    if name.kind == "classical":
         inpainter = load(name)
     else:
         state = (file := _file_of(name).resolve()).stat()
@@ -251,5 +251,5 @@ def _file_of(name: ModelName) -> Path:
     except CheckpointError as error:
         raise CheckpointError(
             f"{error}; without a network of ours: {', '.join(CLASSICAL)}, a file of LaMa or MI-GAN "
-            "(.onnx, .pt), or 'cmd: TOOL {image} {mask} {out}'"
+            "(.onnx, .pt), or any program by --model 'cmd: TOOL {image} {mask} {out}'"
         ) from error

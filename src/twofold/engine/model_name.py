@@ -11,6 +11,7 @@ from typing import Literal
 from twofold.engine.backends.onnx.manifest import MANIFEST
 from twofold.engine.external.classical import CLASSICAL
 from twofold.engine.external.conventions import CONVENTIONS
+from twofold.errors import InputError
 
 Kind = Literal["classical", "command", "exported", "onnx", "torchscript", "network"]
 """``exported`` is one of ours in ONNX: only a look into the file tells it from ``onnx``."""
@@ -24,6 +25,16 @@ ENDINGS: dict[str, Kind] = {
 """Endings of model files of other projects, and of what ``twofold export`` writes; in lower case."""
 COMMAND = "cmd:"
 _LABEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
+
+
+class Typed(str):
+    """A model's name as a person typed it on our command line: the only text that may name a program to run.
+
+    Names that came from elsewhere (a request, a manifest, a file of settings) are plain text, and so is what
+    is made of this one.
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,9 @@ def read_name(name: str | os.PathLike[str]) -> ModelName:
     """Take a model's name apart: ``[LABEL=](METHOD | cmd: ... | [FAMILY:]FILE | BUNDLED | FOLDER)``.
 
     A path that exists is never cut into label and rest, and a path object is never a method.
+
+    Raises:
+        InputError: if a name that nobody typed on our command line asks for a command.
     """
     if not isinstance(name, str):
         return ModelName(_file_kind(Path(name)), name)
@@ -57,6 +71,11 @@ def read_name(name: str | os.PathLike[str]) -> ModelName:
     if rest in CLASSICAL:
         return ModelName("classical", rest, label)
     if rest.startswith(COMMAND):
+        if not isinstance(name, Typed):
+            raise InputError(
+                f"model {name!r} is a command, and commands run only where they are asked for as such: use "
+                "twofold.Command('TOOL {image} {mask} {out}') in Python, or --model on the command line"
+            )
         return ModelName("command", rest.removeprefix(COMMAND).strip(), label)
     family, colon, file = rest.partition(":")
     if colon and family in CONVENTIONS and _file_kind(Path(file)) != "network":

@@ -12,6 +12,7 @@ import pytest
 from engine.external.model_files import COLOUR, box_hole, photo
 from twofold.engine.external.command import TIME_LIMIT, Command
 from twofold.engine.load import load
+from twofold.engine.model_name import Typed
 from twofold.errors import InputError
 from twofold.inpainter import Inpainter
 
@@ -41,7 +42,7 @@ IMAGE, HOLE = photo(40, 56), box_hole(40, 56)
 
 
 def test_a_command_paints_the_hole_and_nothing_else(tmp_path):
-    painter = load(f"cmd: {written(tmp_path, PAINT)}")
+    painter = load(Typed(f"cmd: {written(tmp_path, PAINT)}"))
     assert isinstance(painter, Inpainter)
     assert painter.name == Path(sys.executable).stem
     assert painter.diverse is False
@@ -131,7 +132,7 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path):
 )
 def test_a_command_that_cannot_work_is_refused_before_it_runs(template, word):
     with pytest.raises(InputError, match=word):
-        load(f"cmd:{template}")
+        load(Typed(f"cmd:{template}"))
 
 
 def test_no_shell_reads_the_command(tmp_path):
@@ -169,5 +170,5 @@ def test_the_tool_in_the_documentation_works(tmp_path):
     pytest.importorskip("cv2")
     page = (Path(__file__).parents[3] / "docs" / "foreign-models.md").read_text()
     code = page.partition("```python\n")[2].partition("```")[0]
-    filled = load(f"cmd: {written(tmp_path, code)}").fill(IMAGE, HOLE).image
+    filled = load(Typed(f"cmd: {written(tmp_path, code)}")).fill(IMAGE, HOLE).image
     assert np.array_equal(filled, load("opencv-telea").fill(IMAGE, HOLE).image)

@@ -21,6 +21,7 @@ from twofold.checkpoints.format import save_weights
 from twofold.dsi.config import tiny as tiny_dsi
 from twofold.dsi.model import build_dsi
 from twofold.engine.load import load
+from twofold.engine.model_name import Typed
 from twofold.errors import CheckpointError, ImageError, InputError
 from twofold.inpainter import Inpainter, Sample
 from twofold.medfe.config import tiny as tiny_medfe
@@ -58,7 +59,7 @@ def tool(path: Path, body: str) -> str:
         "import sys, time\nfrom PIL import Image\nimage = Image.open(sys.argv[1])\n"
         f"{body}\nimage.save(sys.argv[3])\n"
     )
-    return f"tool=cmd: {sys.executable} {path} {{image}} {{mask}} {{out}}"
+    return Typed(f"tool=cmd: {sys.executable} {path} {{image}} {{mask}} {{out}}")
 
 
 def go_on() -> None:
