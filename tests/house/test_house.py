@@ -1,4 +1,4 @@
-"""The house holds: floors, style, types, and what starts without torch."""
+"""The house holds: layers, style, types, and what starts without torch."""
 
 import subprocess
 import sys
