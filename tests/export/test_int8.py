@@ -10,7 +10,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from export.files import exported_dsi, exported_medfe, with_floats, with_output
+from export.files import exported_medfe, with_floats, with_output
 from twofold.engine.load import load
 from twofold.errors import CheckpointError, InputError, TrainingError
 from twofold.export import int8, job
@@ -78,13 +78,11 @@ def test_what_integers_spoil_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_photographs_and_families_that_do_not_serve_are_refused(
-    medfe: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_photographs_and_families_that_do_not_serve_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="holds no photograph"):
         quantize_medfe(onnx.ModelProto(), tmp_path, 128, "tiny")
     Image.new("RGB", (128, 128)).save(tmp_path / "one.png")
     with pytest.raises(InputError, match="holds 1 photographs of at least 128x128 pixels, and 40 are needed"):
         quantize_medfe(onnx.ModelProto(), tmp_path, 128, "tiny")
     with pytest.raises(InputError, match="only MEDFE has"):
-        job.export_model(exported_dsi(tmp_path_factory), tmp_path / "out", int8=tmp_path)
+        job.export_model("dsi-small", tmp_path / "out", int8=tmp_path)
