@@ -232,9 +232,5 @@ def _first(names: list[str]) -> str:
 
 
 def as_json(value: Any) -> Any:
-    """Turn tuples into lists, so that what is written and what is read back compare equal."""
-    if isinstance(value, dict):
-        return {key: as_json(entry) for key, entry in value.items()}
-    if isinstance(value, tuple | list):
-        return [as_json(entry) for entry in value]
-    return value
+    """A value as it is read back from a file: tuples become lists, so that the two compare equal."""
+    return json.loads(json.dumps(value))
