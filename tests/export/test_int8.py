@@ -15,7 +15,7 @@ from twofold.engine.load import load
 from twofold.errors import CheckpointError, InputError, TrainingError
 from twofold.export import int8, job
 from twofold.export import medfe as exporter
-from twofold.export.int8 import FLOAT, JUDGED, PHOTOS, quantize_medfe
+from twofold.export.int8 import FLOAT, PHOTOS, VALIDATION, quantize_medfe
 from twofold.export.parity import UNROUNDED, open_graph, trial
 
 
@@ -27,7 +27,7 @@ def medfe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
-    for number, picture in enumerate(trial(PHOTOS + JUDGED, 128, 140, seed=1)[0]):
+    for number, picture in enumerate(trial(PHOTOS + VALIDATION, 128, 140, seed=1)[0]):
         Image.fromarray(picture).save(folder / f"{number}.png")
     Image.fromarray(picture[:20]).save(folder / "small.png")
     return folder

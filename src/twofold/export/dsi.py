@@ -17,6 +17,7 @@ import onnx
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from twofold.checkpoints.format import Weights
 from twofold.devices import exact_arithmetic
@@ -24,16 +25,15 @@ from twofold.diffusion import diffuse
 from twofold.dsi.attention import fuse, known_cells, patch_distances, standard_scores
 from twofold.dsi.config import SIZE_MULTIPLE
 from twofold.dsi.discriminator import Discriminator
-from twofold.dsi.masked import MaskedStructureGenerator
+from twofold.dsi.masked import MaskedNetwork, MaskedStructureGenerator
 from twofold.dsi.model import AnyStructureGenerator, Dsi
 from twofold.dsi.texture import TextureGenerator
-from twofold.engine.backends.onnx.parallel import MaskedSampler
-from twofold.engine.backends.onnx.raster import Codes, Floats, SamplerSizes, StepSampler
+from twofold.engine.backends.onnx.parallel import ParallelSampler
+from twofold.engine.backends.onnx.raster import Codes, Floats, RasterSampler, SamplerSizes
 from twofold.engine.backends.onnx.session import Graph
 from twofold.errors import CheckpointError, InputError
 from twofold.export.compact import halve_weights
 from twofold.export.document import Exporter, Graphs, drop_output
-from twofold.export.dsi_masked import masked_graph
 from twofold.export.dsi_sampler import row_graph, window_graph
 from twofold.export.parity import UNROUNDED, Differences, close, one_level, open_graph, too_far, trial
 from twofold.export.tracing import trace
@@ -53,8 +53,8 @@ class Parts:
     """
 
     def __init__(self, network: Dsi) -> None:
-        structure, texture, judge = network.structure, network.texture, network.discriminator
-        if structure is None or texture is None or judge is None:
+        structure, texture, discriminator = network.structure, network.texture, network.discriminator
+        if structure is None or texture is None or discriminator is None:
             part = "structure" if structure is None else "texture"
             raise CheckpointError(
                 f"these weights hold no {part} generator, so they fill nothing; export weights of all stages"
@@ -62,7 +62,7 @@ class Parts:
         self.network = network
         self.structure: AnyStructureGenerator = structure
         self.texture: TextureGenerator = texture
-        self.discriminator: Discriminator = judge
+        self.discriminator: Discriminator = discriminator
 
 
 class Describe(nn.Module):
@@ -77,6 +77,22 @@ class Describe(nn.Module):
         masked, missing = _read(image, hole)
         condition = self.condition(masked, missing)[0].permute(1, 2, 0)
         return condition, self.vqvae.encode(diffuse(masked, missing)).structure.codes[0]
+
+
+class Masked(nn.Module):
+    """One pass over a structure that is decoded in parallel."""
+
+    def __init__(self, network: MaskedNetwork, vectors: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("vectors", vectors.detach().float())
+        self.vectors: Tensor
+
+    def forward(self, codes: Tensor, hidden: Tensor, condition: Tensor) -> Tensor:
+        """From codes int64 [h w], bools [h w] and features float32 [h w c] to logits float32 [h w k]."""
+        vectors = rearrange(F.embedding(codes[None], self.vectors), "b h w d -> b d h w")
+        features = rearrange(condition[None], "b h w d -> b d h w")
+        return rearrange(self.network(vectors, hidden[None], features), "b k h w -> (b h) w k")
 
 
 class Paint(nn.Module):
@@ -130,9 +146,11 @@ def dsi_graphs(parts: Parts) -> Mapping[str, onnx.ModelProto]:
     """Write DSI down, at its native size.
 
     ``condition``: ``image`` and ``hole`` as in ``medfe_graph`` to ``condition`` float32 [h/8 w/8 c] and the
-    picture's own ``codes`` int64 [h/8 w/8]. ``row`` and ``window``: see ``dsi_sampler``; or ``masked``: see
-    ``dsi_masked``. ``paint``: ``image``, ``hole`` and ``codes`` int64 [1 h/8 w/8] to ``filled``, ``answer``
-    and ``structure``, uint8 [1 h w 3] each, ``score`` float32 [1], and ``unrounded``.
+    picture's own ``codes`` int64 [h/8 w/8]. ``row`` and ``window``: see ``dsi_sampler``; or, where all codes
+    are decoded in parallel, ``masked``: ``codes`` (anything where they are hidden), ``hidden`` bool [h/8 w/8]
+    and ``condition`` to ``logits`` float32 [h/8 w/8 k]. ``paint``: ``image``, ``hole`` and ``codes`` int64
+    [1 h/8 w/8] to ``filled``, ``answer`` and ``structure``, uint8 [1 h w 3] each, ``score`` float32 [1], and
+    ``unrounded``.
 
     Args:
         parts: on the CPU, in evaluation mode.
@@ -153,16 +171,20 @@ def dsi_graphs(parts: Parts) -> Mapping[str, onnx.ModelProto]:
 
 def _sampler_graphs(parts: Parts) -> dict[str, onnx.ModelProto]:
     structure, vectors = parts.structure, parts.network.vqvae.structure_codebook.vectors
-    if isinstance(structure, MaskedStructureGenerator):
-        config = parts.network.config
-        assert config.structure is not None  # Parts has seen it
-        side = config.native_size // SIZE_MULTIPLE
-        features = config.structure.condition_channels[-1]
-        return {"masked": masked_graph(structure.network, vectors, side, features)}
-    return {
-        "row": row_graph(structure.pixelcnn, vectors),
-        "window": window_graph(structure.pixelcnn, vectors),
+    if not isinstance(structure, MaskedStructureGenerator):
+        return {
+            "row": row_graph(structure.pixelcnn, vectors),
+            "window": window_graph(structure.pixelcnn, vectors),
+        }
+    config = parts.network.config
+    assert config.structure is not None  # Parts has seen it
+    side = config.native_size // SIZE_MULTIPLE
+    inputs = {
+        "codes": torch.zeros(side, side, dtype=torch.int64),
+        "hidden": torch.ones(side, side, dtype=torch.bool),
+        "condition": torch.zeros(side, side, config.structure.condition_channels[-1]),
     }
+    return {"masked": trace(Masked(structure.network, vectors).eval(), inputs, ["logits"], axes={})}
 
 
 def check_dsi(
@@ -228,8 +250,8 @@ def _sampled_logits(
 ) -> Floats:
     """The same [h w k] by the exported sampler."""
     if sizes is None:
-        return MaskedSampler(graphs["masked"], condition).logits(codes, _some_hidden(*codes.shape))
-    return StepSampler(graphs["row"], graphs["window"], sizes, condition).logits(codes)
+        return ParallelSampler(graphs["masked"], condition).logits(codes, _some_hidden(*codes.shape))
+    return RasterSampler(graphs["row"], graphs["window"], sizes, condition).logits(codes)
 
 
 def _sampler_sizes(network: Dsi) -> SamplerSizes | None:

@@ -1,6 +1,6 @@
 """Make an exported MEDFE small and fast: most of its convolutions in 8-bit integers.
 
-Static quantisation by onnxruntime: ranges of the features are measured on photographs, without their rarest
+Static quantization by onnxruntime: ranges of the features are measured on photographs, without their rarest
 outliers. Not an exact export: answers move by about as much as JPEG moves a photograph, and
 ``docs/export.md`` says what that costs in quality.
 """
@@ -27,10 +27,10 @@ from twofold.masks.buckets import mixed
 
 PHOTOS = 32
 """So many photographs set the ranges."""
-JUDGED = 8
-"""And so many others judge the result."""
+VALIDATION = 8
+"""And so many others validate the result."""
 LEAST_PSNR = 30.0
-"""In dB, of the judged answers in their holes, against the float graph's."""
+"""In dB, of the validated answers in their holes, against the float graph's."""
 FLOAT = ("encoder.stages.0.", "decoder.stages.5.", "decoder.detail.", "reweigh.", "_to_rgb.")
 """Layers that stay in float32, by parts of their names: those next to pixels, and two that hardly compute."""
 _PERCENTILE = 99.999
@@ -40,16 +40,16 @@ Picture = dict[str, npt.NDArray[np.uint8]]
 def quantize_medfe(
     model: onnx.ModelProto, folder: Path, side: int, name: str
 ) -> tuple[onnx.ModelProto, float]:
-    """Quantise the convolutions of a graph of ``medfe_graph``.
+    """Quantize the convolutions of a graph of ``medfe_graph``.
 
     Args:
         model: in float32; stays as it is.
-        folder: of photographs, at least ``PHOTOS + JUDGED``.
+        folder: of photographs, at least ``PHOTOS + VALIDATION``.
         side: of the squares that the network was made for.
         name: of the model, for errors.
 
     Returns:
-        The new graph, and its PSNR in dB against the old one: in the holes, mean over judged photographs.
+        The new graph, and its PSNR in dB against the old one: in the holes, mean over validation photographs.
 
     Raises:
         TrainingError: if the folder holds no photographs.
@@ -76,7 +76,7 @@ def quantize_medfe(
 
 def _pictures(folder: Path, side: int) -> list[Picture]:
     """The middle squares of photographs spread over the folder, each with a hole."""
-    photos, needed, rng = PhotoFolder(folder), PHOTOS + JUDGED, np.random.default_rng(0)
+    photos, needed, rng = PhotoFolder(folder), PHOTOS + VALIDATION, np.random.default_rng(0)
     found: list[Picture] = []
     for index in rng.permutation(len(photos)):
         photo = photos.read(int(index), short_side=side)
