@@ -29,8 +29,7 @@ from twofold.dsi.masked import MaskedNetwork, MaskedStructureGenerator
 from twofold.dsi.model import AnyStructureGenerator, Dsi
 from twofold.dsi.texture import TextureGenerator
 from twofold.engine.backends.onnx.parallel import ParallelSampler
-from twofold.engine.backends.onnx.raster import Codes, Floats, RasterSampler, SamplerSizes
-from twofold.engine.backends.onnx.session import Graph
+from twofold.engine.backends.onnx.raster import RasterSampler, SamplerSizes
 from twofold.errors import CheckpointError, InputError
 from twofold.export.compact import halve_weights
 from twofold.export.document import Exporter, Graphs, drop_output
@@ -200,58 +199,40 @@ def check_dsi(
     side = parts.network.config.native_size
     image, hole = trial(1, side, side, seed=0)
     given: dict[str, npt.NDArray[Any]] = {"image": image, "hole": hole.astype(np.uint8)}
+    grid = (side // SIZE_MULTIPLE,) * 2
+    many = np.random.default_rng(0).integers(0, parts.network.config.vqvae.codes, (1, *grid))
+    hidden = np.random.default_rng(1).random(grid) < 0.5
     with exact_arithmetic():
         missing = hole_to_tensor(hole)
         masked = image_to_tensor(image) * (1 - missing)
         condition = parts.structure.condition(masked, missing)
         own = parts.network.vqvae.encode(diffuse(masked, missing)).structure.codes[0]
-        codes = _some_codes(side // SIZE_MULTIPLE, parts.network.config.vqvae.codes)
-        vectors = parts.network.vqvae.structure_codebook.look_up(codes)
-        logits = _logits(parts, vectors, condition)[0].permute(1, 2, 0)
+        vectors = parts.network.vqvae.structure_codebook.look_up(torch.from_numpy(many))
+        if isinstance(parts.structure, MaskedStructureGenerator):
+            logits = parts.structure.network(vectors, torch.from_numpy(hidden)[None], condition)
+        else:
+            logits = parts.structure.pixelcnn(vectors, condition)
         picture = parts.texture(masked, missing, vectors)
         view = parts.network.vqvae.structure_picture(vectors)
         score = parts.discriminator(torch.where(missing > 0, picture, masked), missing).mean(dim=1)
+    features = condition[0].permute(1, 2, 0)
     found, found_codes = graphs["condition"](["condition", "codes"], given)
-    differences = {"condition": close(found, condition[0].permute(1, 2, 0), source, "the condition")}
+    differences = {"condition": close(found, features, source, "the condition")}
     if float((found_codes == own.numpy()).mean()) < _EQUAL_CODES:
         raise too_far(source, "the codes of a picture", f"under {_EQUAL_CODES:.0%} of them agree")
-    sampled = _sampled_logits(graphs, sizes, codes[0].numpy(), condition[0].permute(1, 2, 0).numpy())
-    differences["logits"] = close(sampled, logits, source, "the sampler's logits")
+    if sizes is None:
+        sampled = ParallelSampler(graphs["masked"], features.numpy()).logits(many[0], hidden)
+    else:
+        sampled = RasterSampler(graphs["row"], graphs["window"], sizes, features.numpy()).logits(many[0])
+    differences["logits"] = close(sampled, logits[0].permute(1, 2, 0), source, "the sampler's logits")
     names = [UNROUNDED, "score", "answer", "structure", "filled"]
-    painted = dict(zip(names, graphs["paint"](names, {**given, "codes": codes.numpy()}), strict=True))
+    painted = dict(zip(names, graphs["paint"](names, {**given, "codes": many}), strict=True))
     differences["picture"] = close(painted[UNROUNDED], picture, source, "the painted picture")
     differences["score"] = close(painted["score"], score, source, "the score")
     one_level(painted["answer"], tensor_to_image(picture), source, "the painted picture")
     one_level(painted["structure"], tensor_to_image(view), source, "the picture of the structure")
     one_level(painted["filled"], np.where(hole[..., None], painted["answer"], image), source, "the picture")
     return differences
-
-
-def _some_codes(side: int, codes: int) -> torch.Tensor:
-    """A structure [1 h w] that holds many codes."""
-    return torch.from_numpy(np.random.default_rng(0).integers(0, codes, (1, side, side)))
-
-
-def _some_hidden(height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Half of the positions [h w]."""
-    return np.random.default_rng(1).random((height, width)) < 0.5
-
-
-def _logits(parts: Parts, vectors: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-    """The plain network's logits [1 k h w]."""
-    if isinstance(parts.structure, MaskedStructureGenerator):
-        hidden = torch.from_numpy(_some_hidden(*vectors.shape[-2:]))
-        return parts.structure.network(vectors, hidden[None], condition)
-    return parts.structure.pixelcnn(vectors, condition)
-
-
-def _sampled_logits(
-    graphs: Mapping[str, Graph], sizes: SamplerSizes | None, codes: Codes, condition: Floats
-) -> Floats:
-    """The same [h w k] by the exported sampler."""
-    if sizes is None:
-        return ParallelSampler(graphs["masked"], condition).logits(codes, _some_hidden(*codes.shape))
-    return RasterSampler(graphs["row"], graphs["window"], sizes, condition).logits(codes)
 
 
 def _sampler_sizes(network: Dsi) -> SamplerSizes | None:

@@ -7,22 +7,18 @@ outliers. Not an exact export: answers move by about as much as JPEG moves a pho
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
-import logging
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
 from twofold.data.folder import PhotoFolder
-from twofold.errors import CheckpointError, InputError, MissingExtraError
+from twofold.errors import CheckpointError, InputError, require
 from twofold.export.parity import open_graph
+from twofold.export.tracing import quiet
 from twofold.masks.buckets import mixed
 
 PHOTOS = 32
@@ -95,21 +91,7 @@ def _pictures(folder: Path, side: int) -> list[Picture]:
 
 def _quantized(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelProto:
     """Set the ranges by these pictures."""
-    try:
-        library: Any = importlib.import_module("onnxruntime.quantization")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"int8 needs onnxruntime, which cannot be imported ({error}); pip install 'twofold[export]'"
-        ) from error
-
-    class Reader(library.CalibrationDataReader):  # type: ignore[misc]  # of a library without types
-        """Hands the pictures to onnxruntime, one after the other."""
-
-        def __init__(self) -> None:
-            self.waiting: Iterator[Picture] = iter(pictures)
-
-        def get_next(self) -> Picture | None:
-            return next(self.waiting, None)
+    library = require("onnxruntime.quantization", "int8", "export", package="onnxruntime")
 
     convolutions = [
         node.name
@@ -118,26 +100,21 @@ def _quantized(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelPro
     ]
     taken = onnx.ModelProto()
     taken.CopyFrom(model)  # onnxruntime moves weights out of what it is given
-    logger = logging.getLogger()
-    before = logger.level
-    with tempfile.TemporaryDirectory() as folder:
+    waiting = iter(pictures)
+    reader = SimpleNamespace(get_next=lambda: next(waiting, None))
+    with tempfile.TemporaryDirectory() as folder, quiet(""):
         path = Path(folder, "small.onnx")
-        try:
-            logger.setLevel(logging.ERROR)
-            with contextlib.redirect_stdout(io.StringIO()):
-                library.quantize_static(
-                    taken,
-                    str(path),
-                    Reader(),
-                    quant_format=library.QuantFormat.QDQ,
-                    activation_type=library.QuantType.QUInt8,
-                    weight_type=library.QuantType.QInt8,
-                    per_channel=True,
-                    nodes_to_quantize=convolutions,
-                    op_types_to_quantize=["Conv"],
-                    calibrate_method=library.CalibrationMethod.Percentile,
-                    extra_options={"CalibPercentile": _PERCENTILE, "CalibMaxIntermediateOutputs": 4},
-                )
-        finally:
-            logger.setLevel(before)
+        library.quantize_static(
+            taken,
+            str(path),
+            reader,
+            quant_format=library.QuantFormat.QDQ,
+            activation_type=library.QuantType.QUInt8,
+            weight_type=library.QuantType.QInt8,
+            per_channel=True,
+            nodes_to_quantize=convolutions,
+            op_types_to_quantize=["Conv"],
+            calibrate_method=library.CalibrationMethod.Percentile,
+            extra_options={"CalibPercentile": _PERCENTILE, "CalibMaxIntermediateOutputs": 4},
+        )
         return onnx.load(path)
