@@ -16,6 +16,9 @@ the message as one line and exits with status 2.
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 
 class TwofoldError(Exception):
     """Base of all errors that twofold raises on purpose."""
@@ -55,3 +58,24 @@ def cause_of(error: BaseException) -> str:
     if not lines:
         return type(error).__name__
     return lines[-1] if "TorchScript interpreter" in lines[0] else lines[0]
+
+
+def require(module: str, user: str, extra: str, *, package: str | None = None) -> Any:
+    """Import a library that an extra of twofold installs.
+
+    Args:
+        module: that is imported.
+        user: what needs it, for the error.
+        extra: that installs it.
+        package: the distribution that holds it; None: named as the module.
+
+    Raises:
+        MissingExtraError: if it cannot be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{user} needs {package or module}, which cannot be imported ({error}); "
+            f"pip install 'twofold[{extra}]'"
+        ) from error

@@ -23,12 +23,14 @@ class Family:
         config_class: gives the frozen dataclass that defines a network of this family.
         build: makes the network of a configuration, with fresh weights; it is a torch module and a
             ``twofold.network.FillingNetwork``.
+        diverse: whether another seed gives another answer, with a network's usual options.
         export: gives the ``twofold.export.document.Exporter`` of its networks; None: there is none.
         exported: makes the ``TileNetwork`` of exported graphs by name and their document; None: likewise.
     """
 
     config_class: Callable[[], type[Any]]
     build: Callable[[Any], nn.Module]
+    diverse: bool = False
     export: Callable[[], Any] | None = None
     exported: Callable[..., Any] | None = None
 
@@ -53,6 +55,7 @@ FAMILIES: dict[str, Family] = {
     "dsi": Family(
         config_class=_object("dsi.config:DsiConfig"),
         build=_call("dsi.model:build_dsi"),
+        diverse=True,
         export=_object("export.dsi:EXPORTER"),
         exported=_call("engine.backends.onnx.dsi:OnnxDsi"),
     ),

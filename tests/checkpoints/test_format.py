@@ -143,7 +143,7 @@ def test_foreign_damaged_newer_and_missing_files_are_told_apart(tmp_path: Path) 
         "foreign": "not written by twofold",
         "newer": "twofold/2",
         "list": "None",
-        "broken": "damaged header",
+        "broken": "damaged document",
         "nameless": "without a usable name",
         "absent": "no weights file",
     }

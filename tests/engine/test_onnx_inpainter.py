@@ -178,7 +178,7 @@ def test_a_folder_that_is_not_whole_is_refused_in_one_sentence(
     for change, words in [
         ({"format": "twofold-onnx/9"}, "format 'twofold-onnx/9'"),
         ({"native_size": 0}, "no usable native_size"),
-        ({"name": None}, "no usable name"),
+        ({"name": None}, "without a usable name"),
         ({"files": {}}, "names no files"),
         ({"files": {"../../row": "0" * 16}}, r"lacks row\.onnx"),
         ({"family": "maybe", "files": {"paint": read_digest(folder / "paint.onnx")}}, "family 'maybe'"),

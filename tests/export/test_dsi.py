@@ -20,7 +20,7 @@ from twofold.dsi.options import SamplingOptions
 from twofold.dsi.sampling import sample_structure
 from twofold.engine.backends.onnx import raster
 from twofold.engine.backends.onnx.manifest import read_exported
-from twofold.engine.backends.onnx.raster import SamplerSizes, StepSampler
+from twofold.engine.backends.onnx.raster import RasterSampler, SamplerSizes
 from twofold.errors import CheckpointError, InputError
 from twofold.export import dsi as exporter
 from twofold.export import job
@@ -46,12 +46,12 @@ def network_of(folder: Path) -> Dsi:
     return network
 
 
-def sampler_of(folder: Path, condition: torch.Tensor) -> StepSampler:
+def sampler_of(folder: Path, condition: torch.Tensor) -> RasterSampler:
     exported = read_exported(folder / "tiny")
     assert exported is not None
     row, window = (open_graph(onnx.load(exported.files[name])) for name in ("row", "window"))
     features = condition[0].permute(1, 2, 0).numpy()
-    return StepSampler(row, window, SamplerSizes(**exported.document["sampler"]), features)
+    return RasterSampler(row, window, SamplerSizes(**exported.document["sampler"]), features)
 
 
 def a_condition(seed: int, rows: int = SIDE, columns: int = SIDE) -> torch.Tensor:
@@ -96,7 +96,7 @@ def test_same_seed_gives_the_codes_that_torch_gives(dsi_export: Path, options: S
         codes, likelihoods = drawn_by_torch(network, condition, seeds, options, known)
         sampler, kept = sampler_of(dsi_export, condition), np.arange(SIDE * SIDE).reshape(SIDE, SIDE) % 16
         for seed in seeds:
-            drawn = sampler.draw(seed, options, kept, known)
+            drawn = sampler.sample(seed, options, kept, known)
             np.testing.assert_array_equal(drawn.codes, codes[seed])
             assert drawn.log_likelihood == pytest.approx(likelihoods[seed], abs=1e-3)
         if trial == 0:
@@ -109,9 +109,9 @@ def test_how_far_is_guessed_ahead_changes_nothing(
 ) -> None:
     sampler, known = sampler_of(dsi_export, a_condition(5)), np.zeros((SIDE, SIDE), np.bool_)
     known[2, 3:6] = known[4] = True
-    before = sampler.draw(9, SamplingOptions(), np.full((SIDE, SIDE), 7), known)
+    before = sampler.sample(9, SamplingOptions(), np.full((SIDE, SIDE), 7), known)
     monkeypatch.setattr(raster, "WINDOW", window)
-    after = sampler.draw(9, SamplingOptions(), np.full((SIDE, SIDE), 7), known)
+    after = sampler.sample(9, SamplingOptions(), np.full((SIDE, SIDE), 7), known)
     np.testing.assert_array_equal(before.codes, after.codes)
     assert (before.codes[known] == 7).all()
     assert before.log_likelihood == pytest.approx(after.log_likelihood, abs=1e-4)
@@ -122,11 +122,11 @@ def test_rows_are_told_of_up_to_the_last_that_is_drawn(dsi_export: Path) -> None
     known[2, 1] = False
     told: list[int] = []
     sampler = sampler_of(dsi_export, a_condition(0))
-    sampler.draw(0, SamplingOptions(), np.zeros((SIDE, SIDE), np.int64), known, progress=told.append)
+    sampler.sample(0, SamplingOptions(), np.zeros((SIDE, SIDE), np.int64), known, progress=told.append)
     assert told == [1, 2, 3]
     known[:] = True
-    assert StepSampler.steps(known, SamplingOptions()) == 0
-    assert sampler.draw(0, SamplingOptions(), np.zeros((SIDE, SIDE), np.int64), known).log_likelihood == 0
+    assert RasterSampler.steps(known, SamplingOptions()) == 0
+    assert sampler.sample(0, SamplingOptions(), np.zeros((SIDE, SIDE), np.int64), known).log_likelihood == 0
 
 
 def test_the_folder_says_what_it_holds(dsi_export: Path) -> None:

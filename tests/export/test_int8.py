@@ -10,12 +10,12 @@ import onnx
 import pytest
 from PIL import Image
 
-from export.files import exported_dsi, exported_medfe, with_floats, with_output
+from export.files import exported_medfe, with_floats, with_output
 from twofold.engine.load import load
 from twofold.errors import CheckpointError, InputError, TrainingError
 from twofold.export import int8, job
 from twofold.export import medfe as exporter
-from twofold.export.int8 import FLOAT, JUDGED, PHOTOS, quantize_medfe
+from twofold.export.int8 import FLOAT, PHOTOS, VALIDATION, quantize_medfe
 from twofold.export.parity import UNROUNDED, open_graph, trial
 
 
@@ -27,7 +27,7 @@ def medfe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
-    for number, picture in enumerate(trial(PHOTOS + JUDGED, 128, 140, seed=1)[0]):
+    for number, picture in enumerate(trial(PHOTOS + VALIDATION, 128, 140, seed=1)[0]):
         Image.fromarray(picture).save(folder / f"{number}.png")
     Image.fromarray(picture[:20]).save(folder / "small.png")
     return folder
@@ -78,13 +78,11 @@ def test_what_integers_spoil_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_photographs_and_families_that_do_not_serve_are_refused(
-    medfe: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_photographs_and_families_that_do_not_serve_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="holds no photograph"):
         quantize_medfe(onnx.ModelProto(), tmp_path, 128, "tiny")
     Image.new("RGB", (128, 128)).save(tmp_path / "one.png")
     with pytest.raises(InputError, match="holds 1 photographs of at least 128x128 pixels, and 40 are needed"):
         quantize_medfe(onnx.ModelProto(), tmp_path, 128, "tiny")
     with pytest.raises(InputError, match="only MEDFE has"):
-        job.export_model(exported_dsi(tmp_path_factory), tmp_path / "out", int8=tmp_path)
+        job.export_model("dsi-small", tmp_path / "out", int8=tmp_path)

@@ -19,7 +19,7 @@ from twofold.devices import exact_arithmetic
 from twofold.dsi.model import Dsi
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.parallel import decode_parallel
-from twofold.engine.backends.onnx.parallel import MaskedSampler
+from twofold.engine.backends.onnx.parallel import ParallelSampler
 from twofold.engine.load import load
 from twofold.errors import CheckpointError
 from twofold.export import dsi as exporter
@@ -52,9 +52,9 @@ def a_condition(seed: int) -> torch.Tensor:
     return torch.randn(1, 8, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
 
 
-def sampler_of(folder: Path, condition: torch.Tensor) -> MaskedSampler:
+def sampler_of(folder: Path, condition: torch.Tensor) -> ParallelSampler:
     masked = open_graph(onnx.load(folder / "tiny" / "masked.onnx"))
-    return MaskedSampler(masked, condition[0].permute(1, 2, 0).numpy())
+    return ParallelSampler(masked, condition[0].permute(1, 2, 0).numpy())
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -95,7 +95,7 @@ def test_same_seed_gives_the_codes_that_torch_gives(
             known=torch.from_numpy(known),
         )
     sampler = sampler_of(folder, condition)
-    drawn = [sampler.draw(seed, options, kept, known) for seed in seeds]
+    drawn = [sampler.sample(seed, options, kept, known) for seed in seeds]
     np.testing.assert_array_equal([one.codes for one in drawn], wanted.codes)
     np.testing.assert_allclose([one.log_likelihood for one in drawn], wanted.log_likelihood, atol=1e-3)
     assert (drawn[0].codes[known] == kept[known]).all()
@@ -110,14 +110,14 @@ def test_every_pass_is_told_of_and_nothing_to_draw_asks_the_network_nothing(fold
     told: list[int] = []
     options, known = SamplingOptions(passes=3), np.ones((SIDE, SIDE), np.bool_)
     kept = np.arange(SIDE * SIDE).reshape(SIDE, SIDE) % 16
-    sampler = MaskedSampler(refuse, np.zeros((SIDE, SIDE, 8), np.float32))
-    drawn = sampler.draw(0, options, kept, known, progress=told.append)
+    sampler = ParallelSampler(refuse, np.zeros((SIDE, SIDE, 8), np.float32))
+    drawn = sampler.sample(0, options, kept, known, progress=told.append)
     assert told == [1, 2, 3]
     assert sampler.steps(known, options) == 3
     assert drawn.log_likelihood == 0
     np.testing.assert_array_equal(drawn.codes, kept)
     assert known.all()  # what is given stays as it is
-    sampler_of(folder, a_condition(0)).draw(0, options, kept, ~known)
+    sampler_of(folder, a_condition(0)).sample(0, options, kept, ~known)
     np.testing.assert_array_equal(kept, np.arange(SIDE * SIDE).reshape(SIDE, SIDE) % 16)
 
 

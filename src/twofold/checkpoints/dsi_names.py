@@ -38,33 +38,25 @@ def layer_names(config: DsiConfig) -> dict[str, list[str]]:
 
 
 def _vqvae_layers(config: VqvaeConfig) -> dict[str, list[str]]:
-    def blocks(where: str) -> list[str]:
-        inside = ("widen", "merge")
-        return [f"vqvae.{where}.{i}.{layer}" for i in range(config.residual_blocks) for layer in inside]
+    def blocks(where: str) -> str:
+        return " ".join(f"{where}.{i}.widen {where}.{i}.merge" for i in range(config.residual_blocks))
 
-    return {
-        "vq_encoder/conv2d": [
-            "vqvae.structure_encoder.to_half",
-            "vqvae.structure_encoder.to_quarter",
-            "vqvae.structure_encoder.mix_quarter",
-            *blocks("structure_encoder.blocks_quarter"),
-            "vqvae.structure_encoder.to_eighth",
-            "vqvae.structure_encoder.mix_eighth",
-            *blocks("structure_encoder.blocks_eighth"),
-            "vqvae.structure_encoder.to_code",
-            "vqvae.texture_encoder.mix",
-            *blocks("texture_encoder.blocks"),
-            "vqvae.texture_encoder.to_code",
-        ],
-        "vq_encoder/deconv2d": ["vqvae.texture_encoder.up"],
-        "vq_encoder/vector_quantize": ["vqvae.structure_codebook", "vqvae.texture_codebook"],
-        "vq_decoder/conv2d": ["vqvae.decoder.mix", *blocks("decoder.blocks")],
-        "vq_decoder/deconv2d": [
-            "vqvae.decoder.up_structure",
-            "vqvae.decoder.to_half",
-            "vqvae.decoder.to_full",
-        ],
+    encoder = f"""
+        structure_encoder.to_half structure_encoder.to_quarter structure_encoder.mix_quarter
+        {blocks("structure_encoder.blocks_quarter")}
+        structure_encoder.to_eighth structure_encoder.mix_eighth
+        {blocks("structure_encoder.blocks_eighth")}
+        structure_encoder.to_code
+        texture_encoder.mix {blocks("texture_encoder.blocks")} texture_encoder.to_code
+    """
+    layers = {
+        "vq_encoder/conv2d": encoder,
+        "vq_encoder/deconv2d": "texture_encoder.up",
+        "vq_encoder/vector_quantize": "structure_codebook texture_codebook",
+        "vq_decoder/conv2d": f"decoder.mix {blocks('decoder.blocks')}",
+        "vq_decoder/deconv2d": "decoder.up_structure decoder.to_half decoder.to_full",
     }
+    return {kind: [f"vqvae.{layer}" for layer in ours.split()] for kind, ours in layers.items()}
 
 
 def _structure_layers(config: StructureConfig) -> dict[str, list[str]]:
@@ -96,30 +88,14 @@ def _structure_layers(config: StructureConfig) -> dict[str, list[str]]:
 
 
 def _texture_layers(config: TextureConfig) -> dict[str, list[str]]:
+    convs = """
+        enter to_half mix_half to_quarter structure.0 structure.1 join_structure mix_quarter
+        dilated.0 dilated.1 dilated.2 dilated.3 refine.0 refine.1 join_quarter join_half mix_full
+    """
     return {
-        "texture_generator/gated_conv2d": [
-            "texture.enter.conv",
-            "texture.to_half.conv",
-            "texture.mix_half.conv",
-            "texture.to_quarter.conv",
-            "texture.structure.0.conv",
-            "texture.structure.1.conv",
-            "texture.join_structure.conv",
-            "texture.mix_quarter.conv",
-            "texture.dilated.0.conv",
-            "texture.dilated.1.conv",
-            "texture.dilated.2.conv",
-            "texture.dilated.3.conv",
-            "texture.refine.0.conv",
-            "texture.refine.1.conv",
-            "texture.join_quarter.conv",
-            "texture.join_half.conv",
-            "texture.mix_full.conv",
-        ],
+        "texture_generator/gated_conv2d": [f"texture.{layer}.conv" for layer in convs.split()],
         "texture_generator/gated_deconv2d": [
-            "texture.structure.2.conv",
-            "texture.up_half.conv",
-            "texture.up_full.conv",
+            f"texture.{layer}.conv" for layer in ("structure.2", "up_half", "up_full")
         ],
         "texture_generator/conv2d": ["texture.to_image"],
         "texture_discriminator/snconv2d": [

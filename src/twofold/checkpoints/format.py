@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from twofold.checkpoints.building import Undrawn, check_numbers, shapes_without_weights
 from twofold.checkpoints.configs import config_from_dict
+from twofold.checkpoints.document import read_document
 from twofold.errors import CheckpointError
 from twofold.families import FAMILIES
 from twofold.pixels import replacing
@@ -156,24 +157,8 @@ def _document(path: str | os.PathLike[str], text: str | None) -> dict[str, Any]:
             f"{path} was not written by twofold: its header does not say which network it is for; "
             "see `twofold convert` for weights of other projects"
         )
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} has a damaged header ({error}); fetch or convert it again") from error
-    if not isinstance(document, dict):
-        document = {}
-    version = document.get("format")
-    if version != FORMAT:
-        raise CheckpointError(
-            f"{path} is of format {version!r}, not {FORMAT!r}; update twofold or use other weights"
-        )
-    expected = {"family": str, "config": dict, "name": str, "about": dict}
-    wrong = [key for key, kind in expected.items() if not isinstance(document.get(key), kind)]
-    if wrong:
-        raise CheckpointError(
-            f"{path} has a header without a usable {', '.join(wrong)}; fetch or convert it again"
-        )
-    return document
+    needed = {"family": str, "config": dict, "name": str, "about": dict}
+    return read_document(text, path, version=FORMAT, needed=needed, again="fetch or convert it again")
 
 
 def build_network(weights: Weights) -> nn.Module:
@@ -247,9 +232,5 @@ def _first(names: list[str]) -> str:
 
 
 def as_json(value: Any) -> Any:
-    """Turn tuples into lists, so that what is written and what is read back compare equal."""
-    if isinstance(value, dict):
-        return {key: as_json(entry) for key, entry in value.items()}
-    if isinstance(value, tuple | list):
-        return [as_json(entry) for entry in value]
-    return value
+    """A value as it is read back from a file: tuples become lists, so that the two compare equal."""
+    return json.loads(json.dumps(value))

@@ -1,7 +1,7 @@
 """The authors' DSI weights in our format: renamed, turned, and every complaint at once.
 
 Their weights are TensorFlow 1 checkpoints: the full model in one, or those of the three stages of training
-(VQ-VAE, structure generator, texture generator), whose optimisers and averages lie among the weights.
+(VQ-VAE, structure generator, texture generator), whose optimizers and averages lie among the weights.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ _OF_TRAINING = re.compile(
     r"(.*/)?(Adam(_\d+)?|beta[12]_power(_\d+)?|global_step|biased|local_step"
     rf"|(ema_cluster_size|ema_dw)({AVERAGE})?|embedding{AVERAGE})"
 )
-"""Variables that only training needs: optimiser, steps, and the averages that codebooks follow from."""
+"""Variables that only training needs: optimizer, steps, and the averages that codebooks follow from."""
 
 Array = npt.NDArray[Any]
 
@@ -108,17 +108,18 @@ def convert_dsi(
             "no checkpoint is given; give the full model, or those of the stages of training"
         )
     target = check_folder(out)
-    found = _read_all([TensorBundle(path) for path in paths], official_shapes(config))
+    values, averaged = _read_all([TensorBundle(path) for path in paths], official_shapes(config))
+    parts = {_part(name) for name in values}
     config = replace(
         config,
-        structure=config.structure if "structure" in found.parts else None,
-        texture=config.texture if "texture" in found.parts else None,
+        structure=config.structure if "structure" in parts else None,
+        texture=config.texture if "texture" in parts else None,
     )
-    state = convert_variables(found.values, config)
+    state = convert_variables(values, config)
     about = {
         "source": "converted from the official DSI layout",
-        "parts": sorted(found.parts),
-        "averaged": sorted(found.averaged),
+        "parts": sorted(parts),
+        "averaged": sorted(averaged),
     }
     with filling_folder(target, [FILE_NAME]) as staging:
         path = staging / FILE_NAME
@@ -126,67 +127,63 @@ def convert_dsi(
     return [Path(out) / FILE_NAME]
 
 
-@dataclass
-class _Found:
-    """What checkpoints hold, and what is wrong with them."""
-
-    values: dict[str, Array] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)  # variable -> the first checkpoint with it
-    averaged: set[str] = field(default_factory=set)  # parts that running averages were taken of
-    complaints: list[str] = field(default_factory=list)
-
-    @property
-    def parts(self) -> set[str]:
-        """Which of the three there are, whole or not."""
-        return {_part(name) for name in self.sources}
-
-
 def _part(name: str) -> str:
     scope = name.split("/", 1)[0]
     return next((part for part, scopes in PARTS.items() if scope in scopes), "")
 
 
-def _read_all(bundles: Sequence[TensorBundle], shapes: Mapping[str, tuple[int, ...]]) -> _Found:
-    """Read checkpoints and collect all that is wrong with them into one error."""
-    found = _Found()
+def _read_all(
+    bundles: Sequence[TensorBundle], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, Array], set[str]]:
+    """Read checkpoints and collect all that is wrong with them into one error.
+
+    Returns:
+        The variables, and the parts that running averages were taken of.
+    """
+    values: dict[str, Array] = {}
+    sources: dict[str, str] = {}  # variable -> the first checkpoint with it
+    averaged: set[str] = set()
+    complaints: list[str] = []
     for bundle in bundles:
-        _read(bundle, shapes, found)
-    missing = [name for name in shapes if name not in found.sources and _part(name) in found.parts]
-    found.complaints += [f"{name} is missing" for name in missing]
-    if "vqvae" not in found.parts:
-        found.complaints.insert(0, "there is no VQ-VAE (vq_encoder, vq_decoder), which every part needs")
+        file, chosen = bundle.prefix.name, _chosen(bundle, shapes, complaints)
+        parts = {_part(name) for name, stored in chosen.items() if name != stored}
+        averaged |= parts
+        for name, stored in chosen.items():
+            if name == stored and _part(name) in parts and _has_average(name):
+                complaints.append(f"{file} lacks {name}{AVERAGE}, unlike others of its {_part(name)}")
+            try:
+                value = _value(bundle, stored, shapes[name])
+            except CheckpointError as error:
+                complaints.append(str(error))
+            else:
+                if not np.array_equal(values.setdefault(name, value), value):
+                    complaints.append(f"{file} and {sources[name]} hold different values of {name}")
+            sources.setdefault(name, file)
+    there = {_part(name) for name in sources}
+    complaints += [f"{name} is missing" for name in shapes if name not in sources and _part(name) in there]
+    if "vqvae" not in there:
+        complaints.insert(0, "there is no VQ-VAE (vq_encoder, vq_decoder), which every part needs")
     refuse(
         ", ".join(bundle.prefix.name for bundle in bundles),
-        found.complaints,
+        complaints,
         "give the full model, or the stages of one training, of the official code at its own sizes",
     )
-    return found
+    return values, averaged
 
 
-def _read(bundle: TensorBundle, shapes: Mapping[str, tuple[int, ...]], found: _Found) -> None:
-    """Take in one checkpoint."""
-    file = bundle.prefix.name
+def _chosen(
+    bundle: TensorBundle, shapes: Mapping[str, tuple[int, ...]], complaints: list[str]
+) -> dict[str, str]:
+    """Our variables of a checkpoint -> those to read: their running averages where there are any."""
     chosen: dict[str, str] = {}
     for stored in bundle.entries:
         name = stored.removesuffix(AVERAGE)
-        averaged = name != stored
-        if name in shapes and (not averaged or _has_average(name)):
-            if averaged or name not in chosen:
+        if name in shapes and (name == stored or _has_average(name)):
+            if name != stored or name not in chosen:
                 chosen[name] = stored
         elif not _OF_TRAINING.fullmatch(stored):
-            found.complaints.append(f"{file} has an unknown {stored}")
-    parts = {_part(name) for name, stored in chosen.items() if name != stored}
-    found.averaged |= parts
-    for name, stored in chosen.items():
-        if name == stored and _part(name) in parts and _has_average(name):
-            found.complaints.append(f"{file} lacks {name}{AVERAGE}, unlike others of its {_part(name)}")
-        value = _value(bundle, stored, shapes[name], found.complaints)
-        other = found.values.get(name)
-        if value is not None and other is not None and not np.array_equal(value, other):
-            found.complaints.append(f"{file} and {found.sources[name]} hold different values of {name}")
-        elif value is not None:
-            found.values[name] = value
-        found.sources.setdefault(name, file)
+            complaints.append(f"{bundle.prefix.name} has an unknown {stored}")
+    return chosen
 
 
 def _has_average(name: str) -> bool:
@@ -194,23 +191,16 @@ def _has_average(name: str) -> bool:
     return _part(name) in AVERAGED and not name.endswith("/embedding")
 
 
-def _value(bundle: TensorBundle, stored: str, shape: tuple[int, ...], complaints: list[str]) -> Array | None:
-    """One variable as float32; None if something is wrong with it, which is added to ``complaints``."""
+def _value(bundle: TensorBundle, stored: str, shape: tuple[int, ...]) -> Array:
+    """One variable as float32; raises CheckpointError if something is wrong with it."""
     file, entry = bundle.prefix.name, bundle.entries[stored]
     if entry.shape != shape:
-        complaints.append(f"{file} has {stored} as {entry.shape} instead of {shape}")
-        return None
-    try:
-        raw = bundle.read(stored)
-    except CheckpointError as error:
-        complaints.append(str(error))
-        return None
+        raise CheckpointError(f"{file} has {stored} as {entry.shape} instead of {shape}")
+    raw = bundle.read(stored)
     if raw.dtype.kind != "f":
-        complaints.append(f"{file} has {stored} as {raw.dtype} instead of numbers with fractions")
-        return None
+        raise CheckpointError(f"{file} has {stored} as {raw.dtype} instead of numbers with fractions")
     with np.errstate(over="ignore"):
         value = raw.astype(np.float32)
     if not np.isfinite(value).all():
-        complaints.append(f"{file} has values in {stored} that are not finite")
-        return None
+        raise CheckpointError(f"{file} has values in {stored} that are not finite")
     return value

@@ -110,7 +110,7 @@ def official_shapes(config: MedfeConfig) -> dict[str, dict[str, tuple[int, ...]]
         config: of official mode; the full-size network is ``medfe.config.paper("official")``.
     """
     with torch.device("meta"), Undrawn():  # shapes only: nothing is allocated or drawn
-        ours, judge = Medfe(config).state_dict(), PatchDiscriminator().state_dict()
+        ours, discriminator = Medfe(config).state_dict(), PatchDiscriminator().state_dict()
     table = layer_names(config)
     shapes: dict[str, dict[str, tuple[int, ...]]] = {net: {} for net in SPELLINGS}
     for name, value in ours.items():
@@ -124,7 +124,7 @@ def official_shapes(config: MedfeConfig) -> dict[str, dict[str, tuple[int, ...]]
     for net in DISCRIMINATORS:
         for index in range(0, 10, 2):
             for theirs, leaf in _SPECTRAL.items():
-                shapes[net][f"model.{index}.{theirs}"] = tuple(judge[f"layers.{index}.{leaf}"].shape)
+                shapes[net][f"model.{index}.{theirs}"] = tuple(discriminator[f"layers.{index}.{leaf}"].shape)
     return shapes
 
 

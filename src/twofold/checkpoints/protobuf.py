@@ -6,11 +6,10 @@ protobuf makes messages from any description, passes over fields that it does no
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
 from typing import Any
 
-from twofold.errors import MissingExtraError
+from twofold.errors import require
 
 
 class UnreadableError(ValueError):
@@ -19,14 +18,15 @@ class UnreadableError(ValueError):
 
 @cache
 def _classes(description: str) -> dict[str, Any]:
-    descriptor = importlib.import_module("google.protobuf.descriptor_pb2").FileDescriptorProto()
-    importlib.import_module("google.protobuf.text_format").Parse(description, descriptor)
-    descriptor.name = "read.proto"
-    pool = importlib.import_module("google.protobuf.descriptor_pool").DescriptorPool()
-    pool.Add(descriptor)
-    class_of = importlib.import_module("google.protobuf.message_factory").GetMessageClass
-    names = [message.name for message in descriptor.message_type]
-    return {name: class_of(pool.FindMessageTypeByName(name)) for name in names}
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+
+    file = text_format.Parse(description, descriptor_pb2.FileDescriptorProto(name="read.proto"))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        message.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(message.name))
+        for message in file.message_type
+    }
 
 
 def parse(description: str, name: str, data: bytes | memoryview, *, source: str, extra: str) -> Any:
@@ -36,20 +36,15 @@ def parse(description: str, name: str, data: bytes | memoryview, *, source: str,
         description: a ``FileDescriptorProto`` in protobuf's text format, of all messages that take part.
         name: of the message among them.
         data: its bytes.
-        source: what it is of, for an error.
+        source: what to call the file in an error.
         extra: of twofold, that installs protobuf.
 
     Raises:
         UnreadableError: if they are no message.
         MissingExtraError: if protobuf is not installed.
     """
-    try:
-        message = _classes(description)[name]()
-        decode_error = importlib.import_module("google.protobuf.message").DecodeError
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{source} needs protobuf, which cannot be imported ({error}); pip install 'twofold[{extra}]'"
-        ) from error
+    decode_error = require("google.protobuf.message", source, extra, package="protobuf").DecodeError
+    message = _classes(description)[name]()
     try:
         message.MergeFromString(data)
     except decode_error as error:

@@ -171,15 +171,19 @@ def find_prefix(path: str | os.PathLike[str]) -> Path:
         CheckpointError: if there is none, or a folder holds several and does not say which one.
     """
     given = Path(path)
-    if _is_file(Path(f"{given}.index")):
-        return given
-    if _is_folder(given):
-        return _prefix_in(given)
     match = _ENDINGS.fullmatch(given.name)
     prefix = given.with_name(match[1]) if match else given
-    if match and _is_file(Path(f"{prefix}.index")):
-        return prefix
-    if _is_file(given) and not match:
+    try:
+        if Path(f"{given}.index").is_file():
+            return given
+        if given.is_dir():
+            return _prefix_in(given)
+        if match and Path(f"{prefix}.index").is_file():
+            return prefix
+        alone = given.is_file() and not match
+    except OSError:  # a name too long for this disk
+        alone = False
+    if alone:
         raise CheckpointError(
             f"{given} has no {given.name}.index beside it; give a TensorFlow checkpoint of format V2 "
             "(model.ckpt.index and model.ckpt.data-00000-of-00001)"
@@ -197,7 +201,7 @@ def _prefix_in(folder: Path) -> Path:
     if match := _POINTER.search(text):
         # An absolute name is often of the machine that trained: the file beside it is meant.
         for named in (folder / match[1], folder / re.split(r"[/\\]", match[1])[-1]):
-            if _is_file(Path(f"{named}.index")):
+            if Path(f"{named}.index").is_file():
                 return named
     try:
         found = sorted(file for file in folder.iterdir() if file.suffix == ".index")
@@ -209,20 +213,6 @@ def _prefix_in(folder: Path) -> Path:
             f"{folder} holds {len(found)} .index files ({names}); name one checkpoint in it"
         )
     return found[0].with_suffix("")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long for this disk
-        return False
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
 
 
 def _parse_index(data: bytes) -> tuple[int, dict[str, BundleEntry]]:

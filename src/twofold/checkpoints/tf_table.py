@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from twofold.errors import MissingExtraError
+from twofold.errors import require
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER_BYTES = 48
@@ -49,14 +49,8 @@ def crc32c(data: bytes) -> int:
     Raises:
         MissingExtraError: if the library for it is not installed.
     """
-    try:
-        import google_crc32c
-    except ImportError as error:
-        raise MissingExtraError(
-            "TensorFlow checkpoints are checked with google-crc32c, which is not installed; "
-            "run: pip install 'twofold[convert]'"
-        ) from error
-    plain: int = google_crc32c.value(data)
+    library = require("google_crc32c", "a TensorFlow checkpoint", "convert", package="google-crc32c")
+    plain: int = library.value(data)
     return ((plain >> 15 | plain << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 

@@ -15,11 +15,12 @@ class MedfeOptions:
     """Convert the weights of the authors' MEDFE code; then: twofold fill ... --model OUT."""
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Holds EN, DE and MEDEF (or MEDFE), each as .pkl or .pth; D and F, the discriminators, are optional."""
+    """The folder that holds EN, DE and MEDEF (or MEDFE), each as .pkl or .pth; the discriminators D and F are
+    optional."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
-    """Folder to write: model.safetensors and, with D or F, discriminators.safetensors."""
+    """The folder to write: model.safetensors and, with D or F, discriminators.safetensors."""
     name: str = "medfe-official"
-    """What reports call the model."""
+    """The name of the model in reports."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class DsiOptions:
 
     # One list for both: argparse fails on a list before another word as soon as an option follows.
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT ... OUT")]
-    """TensorFlow checkpoints (model.ckpt, model.ckpt.index, or the folder of one), and at last the folder to
+    """TensorFlow checkpoints (model.ckpt, model.ckpt.index, or the folder of one), followed by the folder to
     write: model.safetensors, with the parts that the checkpoints hold."""
     name: str = "dsi-official"
-    """What reports call the model."""
+    """The name of the model in reports."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,18 @@ class StagesOptions:
     """Join the structure and the texture stage of a DSI training; then: twofold fill ... --model OUT."""
 
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ... OUT")]
-    """Folders or files of weights, trained on the same VQ-VAE, and at last the folder to write:
+    """Folders or files of weights that were trained on the same VQ-VAE, followed by the folder to write:
     model.safetensors."""
     name: str | None = None
-    """What reports call the model; OUT's name if not given."""
+    """The name of the model in reports; the name of OUT if not given."""
     temperature: float = 1.0
-    """The model's own sampling temperature, used unless a call says otherwise."""
+    """The model's own sampling temperature, which a call may override."""
     top_k: int = 0
-    """Its top-k; 0 draws among all codes."""
+    """The model's own top-k; 0 samples from all codes."""
     top_p: float = 1.0
-    """Its top-p; 1 draws among all codes."""
+    """The model's own top-p; 1 samples from all codes."""
     keep_margin: int | None = None
-    """Keep the picture's own codes where the hole is so many codes away; none samples all."""
+    """Keep the picture's own codes where the hole is more than this many codes away; none keeps no code."""
 
 
 def main(argv: Sequence[str]) -> int:

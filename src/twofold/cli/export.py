@@ -18,16 +18,16 @@ class ExportOptions:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """A bundled model, a folder with model.safetensors, or such a file."""
+    """The network to export: a bundled model, a folder with model.safetensors, or such a file."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
-    """What to write: of MEDFE a file, NAME.onnx; of DSI a folder of several."""
+    """Where to write: MEDFE becomes one file, such as NAME.onnx; DSI becomes a folder of several."""
     format: Literal["onnx"] = "onnx"
-    """Kind of file."""
+    """The format of the files."""
     int8: Annotated[Path | None, tyro.conf.arg(metavar="PHOTOS")] = None
-    """Of MEDFE: a folder of at least 40 photographs. Writes 8-bit integers: half the size, more than twice as
-    fast, and hardly another picture; ranges are set by the photographs."""
+    """Write MEDFE in 8-bit integers, with ranges measured on this folder of at least 40 photographs: half the
+    size, more than twice as fast, and hardly another picture."""
     name: str | None = None
-    """What reports call the exported model; its own name if not given."""
+    """The name of the exported model in reports; the model's own name if not given."""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ import onnx
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from twofold.checkpoints.format import Weights
 from twofold.devices import exact_arithmetic
@@ -24,16 +25,14 @@ from twofold.diffusion import diffuse
 from twofold.dsi.attention import fuse, known_cells, patch_distances, standard_scores
 from twofold.dsi.config import SIZE_MULTIPLE
 from twofold.dsi.discriminator import Discriminator
-from twofold.dsi.masked import MaskedStructureGenerator
+from twofold.dsi.masked import MaskedNetwork, MaskedStructureGenerator
 from twofold.dsi.model import AnyStructureGenerator, Dsi
 from twofold.dsi.texture import TextureGenerator
-from twofold.engine.backends.onnx.parallel import MaskedSampler
-from twofold.engine.backends.onnx.raster import Codes, Floats, SamplerSizes, StepSampler
-from twofold.engine.backends.onnx.session import Graph
+from twofold.engine.backends.onnx.parallel import ParallelSampler
+from twofold.engine.backends.onnx.raster import RasterSampler, SamplerSizes
 from twofold.errors import CheckpointError, InputError
 from twofold.export.compact import halve_weights
 from twofold.export.document import Exporter, Graphs, drop_output
-from twofold.export.dsi_masked import masked_graph
 from twofold.export.dsi_sampler import row_graph, window_graph
 from twofold.export.parity import UNROUNDED, Differences, close, one_level, open_graph, too_far, trial
 from twofold.export.tracing import trace
@@ -53,8 +52,8 @@ class Parts:
     """
 
     def __init__(self, network: Dsi) -> None:
-        structure, texture, judge = network.structure, network.texture, network.discriminator
-        if structure is None or texture is None or judge is None:
+        structure, texture, discriminator = network.structure, network.texture, network.discriminator
+        if structure is None or texture is None or discriminator is None:
             part = "structure" if structure is None else "texture"
             raise CheckpointError(
                 f"these weights hold no {part} generator, so they fill nothing; export weights of all stages"
@@ -62,7 +61,7 @@ class Parts:
         self.network = network
         self.structure: AnyStructureGenerator = structure
         self.texture: TextureGenerator = texture
-        self.discriminator: Discriminator = judge
+        self.discriminator: Discriminator = discriminator
 
 
 class Describe(nn.Module):
@@ -77,6 +76,22 @@ class Describe(nn.Module):
         masked, missing = _read(image, hole)
         condition = self.condition(masked, missing)[0].permute(1, 2, 0)
         return condition, self.vqvae.encode(diffuse(masked, missing)).structure.codes[0]
+
+
+class Masked(nn.Module):
+    """One pass over a structure that is decoded in parallel."""
+
+    def __init__(self, network: MaskedNetwork, vectors: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("vectors", vectors.detach().float())
+        self.vectors: Tensor
+
+    def forward(self, codes: Tensor, hidden: Tensor, condition: Tensor) -> Tensor:
+        """From codes int64 [h w], bools [h w] and features float32 [h w c] to logits float32 [h w k]."""
+        vectors = rearrange(F.embedding(codes[None], self.vectors), "b h w d -> b d h w")
+        features = rearrange(condition[None], "b h w d -> b d h w")
+        return rearrange(self.network(vectors, hidden[None], features), "b k h w -> (b h) w k")
 
 
 class Paint(nn.Module):
@@ -130,9 +145,11 @@ def dsi_graphs(parts: Parts) -> Mapping[str, onnx.ModelProto]:
     """Write DSI down, at its native size.
 
     ``condition``: ``image`` and ``hole`` as in ``medfe_graph`` to ``condition`` float32 [h/8 w/8 c] and the
-    picture's own ``codes`` int64 [h/8 w/8]. ``row`` and ``window``: see ``dsi_sampler``; or ``masked``: see
-    ``dsi_masked``. ``paint``: ``image``, ``hole`` and ``codes`` int64 [1 h/8 w/8] to ``filled``, ``answer``
-    and ``structure``, uint8 [1 h w 3] each, ``score`` float32 [1], and ``unrounded``.
+    picture's own ``codes`` int64 [h/8 w/8]. ``row`` and ``window``: see ``dsi_sampler``; or, where all codes
+    are decoded in parallel, ``masked``: ``codes`` (anything where they are hidden), ``hidden`` bool [h/8 w/8]
+    and ``condition`` to ``logits`` float32 [h/8 w/8 k]. ``paint``: ``image``, ``hole`` and ``codes`` int64
+    [1 h/8 w/8] to ``filled``, ``answer`` and ``structure``, uint8 [1 h w 3] each, ``score`` float32 [1], and
+    ``unrounded``.
 
     Args:
         parts: on the CPU, in evaluation mode.
@@ -153,16 +170,20 @@ def dsi_graphs(parts: Parts) -> Mapping[str, onnx.ModelProto]:
 
 def _sampler_graphs(parts: Parts) -> dict[str, onnx.ModelProto]:
     structure, vectors = parts.structure, parts.network.vqvae.structure_codebook.vectors
-    if isinstance(structure, MaskedStructureGenerator):
-        config = parts.network.config
-        assert config.structure is not None  # Parts has seen it
-        side = config.native_size // SIZE_MULTIPLE
-        features = config.structure.condition_channels[-1]
-        return {"masked": masked_graph(structure.network, vectors, side, features)}
-    return {
-        "row": row_graph(structure.pixelcnn, vectors),
-        "window": window_graph(structure.pixelcnn, vectors),
+    if not isinstance(structure, MaskedStructureGenerator):
+        return {
+            "row": row_graph(structure.pixelcnn, vectors),
+            "window": window_graph(structure.pixelcnn, vectors),
+        }
+    config = parts.network.config
+    assert config.structure is not None  # Parts has seen it
+    side = config.native_size // SIZE_MULTIPLE
+    inputs = {
+        "codes": torch.zeros(side, side, dtype=torch.int64),
+        "hidden": torch.ones(side, side, dtype=torch.bool),
+        "condition": torch.zeros(side, side, config.structure.condition_channels[-1]),
     }
+    return {"masked": trace(Masked(structure.network, vectors).eval(), inputs, ["logits"], axes={})}
 
 
 def check_dsi(
@@ -178,58 +199,40 @@ def check_dsi(
     side = parts.network.config.native_size
     image, hole = trial(1, side, side, seed=0)
     given: dict[str, npt.NDArray[Any]] = {"image": image, "hole": hole.astype(np.uint8)}
+    grid = (side // SIZE_MULTIPLE,) * 2
+    many = np.random.default_rng(0).integers(0, parts.network.config.vqvae.codes, (1, *grid))
+    hidden = np.random.default_rng(1).random(grid) < 0.5
     with exact_arithmetic():
         missing = hole_to_tensor(hole)
         masked = image_to_tensor(image) * (1 - missing)
         condition = parts.structure.condition(masked, missing)
         own = parts.network.vqvae.encode(diffuse(masked, missing)).structure.codes[0]
-        codes = _some_codes(side // SIZE_MULTIPLE, parts.network.config.vqvae.codes)
-        vectors = parts.network.vqvae.structure_codebook.look_up(codes)
-        logits = _logits(parts, vectors, condition)[0].permute(1, 2, 0)
+        vectors = parts.network.vqvae.structure_codebook.look_up(torch.from_numpy(many))
+        if isinstance(parts.structure, MaskedStructureGenerator):
+            logits = parts.structure.network(vectors, torch.from_numpy(hidden)[None], condition)
+        else:
+            logits = parts.structure.pixelcnn(vectors, condition)
         picture = parts.texture(masked, missing, vectors)
         view = parts.network.vqvae.structure_picture(vectors)
         score = parts.discriminator(torch.where(missing > 0, picture, masked), missing).mean(dim=1)
+    features = condition[0].permute(1, 2, 0)
     found, found_codes = graphs["condition"](["condition", "codes"], given)
-    differences = {"condition": close(found, condition[0].permute(1, 2, 0), source, "the condition")}
+    differences = {"condition": close(found, features, source, "the condition")}
     if float((found_codes == own.numpy()).mean()) < _EQUAL_CODES:
         raise too_far(source, "the codes of a picture", f"under {_EQUAL_CODES:.0%} of them agree")
-    sampled = _sampled_logits(graphs, sizes, codes[0].numpy(), condition[0].permute(1, 2, 0).numpy())
-    differences["logits"] = close(sampled, logits, source, "the sampler's logits")
+    if sizes is None:
+        sampled = ParallelSampler(graphs["masked"], features.numpy()).logits(many[0], hidden)
+    else:
+        sampled = RasterSampler(graphs["row"], graphs["window"], sizes, features.numpy()).logits(many[0])
+    differences["logits"] = close(sampled, logits[0].permute(1, 2, 0), source, "the sampler's logits")
     names = [UNROUNDED, "score", "answer", "structure", "filled"]
-    painted = dict(zip(names, graphs["paint"](names, {**given, "codes": codes.numpy()}), strict=True))
+    painted = dict(zip(names, graphs["paint"](names, {**given, "codes": many}), strict=True))
     differences["picture"] = close(painted[UNROUNDED], picture, source, "the painted picture")
     differences["score"] = close(painted["score"], score, source, "the score")
     one_level(painted["answer"], tensor_to_image(picture), source, "the painted picture")
     one_level(painted["structure"], tensor_to_image(view), source, "the picture of the structure")
     one_level(painted["filled"], np.where(hole[..., None], painted["answer"], image), source, "the picture")
     return differences
-
-
-def _some_codes(side: int, codes: int) -> torch.Tensor:
-    """A structure [1 h w] that holds many codes."""
-    return torch.from_numpy(np.random.default_rng(0).integers(0, codes, (1, side, side)))
-
-
-def _some_hidden(height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Half of the positions [h w]."""
-    return np.random.default_rng(1).random((height, width)) < 0.5
-
-
-def _logits(parts: Parts, vectors: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-    """The plain network's logits [1 k h w]."""
-    if isinstance(parts.structure, MaskedStructureGenerator):
-        hidden = torch.from_numpy(_some_hidden(*vectors.shape[-2:]))
-        return parts.structure.network(vectors, hidden[None], condition)
-    return parts.structure.pixelcnn(vectors, condition)
-
-
-def _sampled_logits(
-    graphs: Mapping[str, Graph], sizes: SamplerSizes | None, codes: Codes, condition: Floats
-) -> Floats:
-    """The same [h w k] by the exported sampler."""
-    if sizes is None:
-        return MaskedSampler(graphs["masked"], condition).logits(codes, _some_hidden(*codes.shape))
-    return StepSampler(graphs["row"], graphs["window"], sizes, condition).logits(codes)
 
 
 def _sampler_sizes(network: Dsi) -> SamplerSizes | None:

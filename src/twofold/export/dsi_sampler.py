@@ -11,10 +11,10 @@ attention, ``k`` codes; a convolution's input is kept as its ELU, c2 = 2c channe
 ``condition``     float32 [w d]             of this row
 ``up_above``      float32 [2l+1 w c2]       ``up`` of the row above; zeros in the first row
 ``left_above``    float32 [2l w c2]         ``left`` of the row above, from its windows; the same
-``start``         float32 [w c]             out: what the left stream begins with
+``start``         float32 [w c]             out: what the horizontal stack begins with
 ``above_first``   float32 [l w c]           out: what its first convolutions take from above
 ``above_second``  float32 [l w c2]          out: the same of its second ones
-``up``            float32 [2l+1 w c2]       out: the upper stream of this row
+``up``            float32 [2l+1 w c2]       out: the vertical stack of this row
 ================= ========================= ==============================================================
 
 ``window``, for m neighbouring positions of the row, given guesses of the codes left of each:
@@ -87,7 +87,7 @@ class Row(nn.Module):
         return start, torch.stack(firsts), torch.stack(seconds), torch.stack(ups)
 
     def _enter(self, codes_above: Tensor, is_first: Tensor) -> tuple[Tensor, Tensor]:
-        """What both streams begin with: nothing in the first row, else two rows of codes."""
+        """What both stacks begin with: nothing in the first row, else two rows of codes."""
         network = self.network
         farther, above = F.embedding(codes_above, self.vectors).unbind()
         up = _whole(network.up_in, _six_taps(farther, above))

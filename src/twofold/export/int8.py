@@ -1,36 +1,32 @@
 """Make an exported MEDFE small and fast: most of its convolutions in 8-bit integers.
 
-Static quantisation by onnxruntime: ranges of the features are measured on photographs, without their rarest
+Static quantization by onnxruntime: ranges of the features are measured on photographs, without their rarest
 outliers. Not an exact export: answers move by about as much as JPEG moves a photograph, and
 ``docs/export.md`` says what that costs in quality.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
-import logging
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
 from twofold.data.folder import PhotoFolder
-from twofold.errors import CheckpointError, InputError, MissingExtraError
+from twofold.errors import CheckpointError, InputError, require
 from twofold.export.parity import open_graph
+from twofold.export.tracing import quiet
 from twofold.masks.buckets import mixed
 
 PHOTOS = 32
 """So many photographs set the ranges."""
-JUDGED = 8
-"""And so many others judge the result."""
+VALIDATION = 8
+"""And so many others validate the result."""
 LEAST_PSNR = 30.0
-"""In dB, of the judged answers in their holes, against the float graph's."""
+"""In dB, of the validated answers in their holes, against the float graph's."""
 FLOAT = ("encoder.stages.0.", "decoder.stages.5.", "decoder.detail.", "reweigh.", "_to_rgb.")
 """Layers that stay in float32, by parts of their names: those next to pixels, and two that hardly compute."""
 _PERCENTILE = 99.999
@@ -40,16 +36,16 @@ Picture = dict[str, npt.NDArray[np.uint8]]
 def quantize_medfe(
     model: onnx.ModelProto, folder: Path, side: int, name: str
 ) -> tuple[onnx.ModelProto, float]:
-    """Quantise the convolutions of a graph of ``medfe_graph``.
+    """Quantize the convolutions of a graph of ``medfe_graph``.
 
     Args:
         model: in float32; stays as it is.
-        folder: of photographs, at least ``PHOTOS + JUDGED``.
+        folder: of photographs, at least ``PHOTOS + VALIDATION``.
         side: of the squares that the network was made for.
         name: of the model, for errors.
 
     Returns:
-        The new graph, and its PSNR in dB against the old one: in the holes, mean over judged photographs.
+        The new graph, and its PSNR in dB against the old one: in the holes, mean over validation photographs.
 
     Raises:
         TrainingError: if the folder holds no photographs.
@@ -76,7 +72,7 @@ def quantize_medfe(
 
 def _pictures(folder: Path, side: int) -> list[Picture]:
     """The middle squares of photographs spread over the folder, each with a hole."""
-    photos, needed, rng = PhotoFolder(folder), PHOTOS + JUDGED, np.random.default_rng(0)
+    photos, needed, rng = PhotoFolder(folder), PHOTOS + VALIDATION, np.random.default_rng(0)
     found: list[Picture] = []
     for index in rng.permutation(len(photos)):
         photo = photos.read(int(index), short_side=side)
@@ -95,21 +91,7 @@ def _pictures(folder: Path, side: int) -> list[Picture]:
 
 def _quantized(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelProto:
     """Set the ranges by these pictures."""
-    try:
-        library: Any = importlib.import_module("onnxruntime.quantization")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"int8 needs onnxruntime, which cannot be imported ({error}); pip install 'twofold[export]'"
-        ) from error
-
-    class Reader(library.CalibrationDataReader):  # type: ignore[misc]  # of a library without types
-        """Hands the pictures to onnxruntime, one after the other."""
-
-        def __init__(self) -> None:
-            self.waiting: Iterator[Picture] = iter(pictures)
-
-        def get_next(self) -> Picture | None:
-            return next(self.waiting, None)
+    library = require("onnxruntime.quantization", "int8", "export", package="onnxruntime")
 
     convolutions = [
         node.name
@@ -118,26 +100,21 @@ def _quantized(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelPro
     ]
     taken = onnx.ModelProto()
     taken.CopyFrom(model)  # onnxruntime moves weights out of what it is given
-    logger = logging.getLogger()
-    before = logger.level
-    with tempfile.TemporaryDirectory() as folder:
+    waiting = iter(pictures)
+    reader = SimpleNamespace(get_next=lambda: next(waiting, None))
+    with tempfile.TemporaryDirectory() as folder, quiet(""):
         path = Path(folder, "small.onnx")
-        try:
-            logger.setLevel(logging.ERROR)
-            with contextlib.redirect_stdout(io.StringIO()):
-                library.quantize_static(
-                    taken,
-                    str(path),
-                    Reader(),
-                    quant_format=library.QuantFormat.QDQ,
-                    activation_type=library.QuantType.QUInt8,
-                    weight_type=library.QuantType.QInt8,
-                    per_channel=True,
-                    nodes_to_quantize=convolutions,
-                    op_types_to_quantize=["Conv"],
-                    calibrate_method=library.CalibrationMethod.Percentile,
-                    extra_options={"CalibPercentile": _PERCENTILE, "CalibMaxIntermediateOutputs": 4},
-                )
-        finally:
-            logger.setLevel(before)
+        library.quantize_static(
+            taken,
+            str(path),
+            reader,
+            quant_format=library.QuantFormat.QDQ,
+            activation_type=library.QuantType.QUInt8,
+            weight_type=library.QuantType.QInt8,
+            per_channel=True,
+            nodes_to_quantize=convolutions,
+            op_types_to_quantize=["Conv"],
+            calibrate_method=library.CalibrationMethod.Percentile,
+            extra_options={"CalibPercentile": _PERCENTILE, "CalibMaxIntermediateOutputs": 4},
+        )
         return onnx.load(path)

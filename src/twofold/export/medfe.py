@@ -25,7 +25,7 @@ from twofold.medfe.prefill import MEAN_COLOUR, OFFICIAL_COLOUR
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 LEVELS = 12
-"""Of the pyramid that diffuses known colours into the hole: enough for 4096 pixels a side."""
+"""Of the pyramid that diffuses known colors into the hole: enough for 4096 pixels a side."""
 VIEWS = ("structure", "texture")
 
 
@@ -93,8 +93,8 @@ def _surround(graph: onnx.GraphProto, network: Medfe, views: list[str]) -> None:
     if config.prefill == "diffusion":
         diffused(before, planes, missing, "prefilled", LEVELS)
     else:
-        colour = OFFICIAL_COLOUR if config.mode == "official" else MEAN_COLOUR
-        replaced(before, planes, missing, "prefilled", colour)
+        color = OFFICIAL_COLOUR if config.mode == "official" else MEAN_COLOUR
+        replaced(before, planes, missing, "prefilled", color)
     answer = to_pixels(after, UNROUNDED, "answer")
     composited(after, answer, "image", hidden, "filled")
     for view in views:

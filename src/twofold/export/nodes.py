@@ -102,11 +102,11 @@ def diffused(nodes: Nodes, image: str, missing: str, name: str, levels: int) -> 
     for _ in range(levels):
         pyramid.append((weighted, known))
         weighted, known = _halved(nodes, weighted), _halved(nodes, known)
-    colour = _colours(nodes, weighted, known)
+    color = _colors(nodes, weighted, known)
     for level, (weighted, known) in reversed(list(enumerate(pyramid))):
         around = nodes.add(
             "Resize",
-            colour,
+            color,
             "",
             np.array([1, 1, 2, 2], np.float32),
             mode="linear",
@@ -114,14 +114,14 @@ def diffused(nodes: Nodes, image: str, missing: str, name: str, levels: int) -> 
         )
         size = nodes.add("Shape", known, start=2, end=4)
         around = nodes.add("Slice", around, whole(0, 0), size, whole(2, 3))
-        colour = nodes.add(
+        color = nodes.add(
             "Where",
             nodes.add("Greater", known, real(0)),
-            _colours(nodes, weighted, known),
+            _colors(nodes, weighted, known),
             around,
             name="" if level else name,
         )
-    return colour
+    return color
 
 
 def _halved(nodes: Nodes, values: str) -> str:
@@ -130,11 +130,11 @@ def _halved(nodes: Nodes, values: str) -> str:
     return nodes.add("AveragePool", padded, kernel_shape=[2, 2], strides=[2, 2])
 
 
-def _colours(nodes: Nodes, weighted: str, known: str) -> str:
+def _colors(nodes: Nodes, weighted: str, known: str) -> str:
     return nodes.add("Div", weighted, nodes.add("Max", known, real(1e-6)))
 
 
-def replaced(nodes: Nodes, image: str, missing: str, name: str, colour: Sequence[float]) -> str:
-    """The image [b 3 h w] with one colour, in [0, 255], where ``missing`` [b 1 h w] is 1."""
-    level = (np.array(colour, np.float32).reshape(1, 3, 1, 1) / np.float32(127.5)) - np.float32(1)
+def replaced(nodes: Nodes, image: str, missing: str, name: str, color: Sequence[float]) -> str:
+    """The image [b 3 h w] with one color, in [0, 255], where ``missing`` [b 1 h w] is 1."""
+    level = (np.array(color, np.float32).reshape(1, 3, 1, 1) / np.float32(127.5)) - np.float32(1)
     return nodes.add("Where", nodes.add("Greater", missing, real(0)), level, image, name=name)

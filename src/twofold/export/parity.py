@@ -45,10 +45,10 @@ def trial(count: int, height: int, width: int, *, seed: int) -> tuple[Pixels, np
     image, hole = np.zeros((count, height, width, 3)), rng.random((count, height, width)) < 0.02
     for picture, missing in zip(image, hole, strict=True):
         for _ in range(6):
-            colour, angle = rng.uniform(-90, 90, 3), rng.uniform(0, np.pi)
+            color, angle = rng.uniform(-90, 90, 3), rng.uniform(0, np.pi)
             wave = np.cos(angle) * x + np.sin(angle) * y
             shape = np.sign(np.sin(20 * wave)) if rng.random() < 0.5 else np.sin(9 * wave)
-            picture += shape[..., None] * colour
+            picture += shape[..., None] * color
         top, left = rng.integers(height // 2), rng.integers(width // 2)
         missing[top : top + height // 2, left : left + width // 3] = True
     grain = rng.normal(0, 6, image.shape)

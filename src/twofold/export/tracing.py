@@ -38,7 +38,7 @@ def trace(
     """
     varying = tuple(dict(axes[name]) if name in axes else None for name in inputs)
     try:
-        with _quiet(), torch.no_grad():
+        with quiet("torch.onnx"), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 tuple(inputs.values()),
@@ -82,9 +82,9 @@ def _forget_sources(model: onnx.ModelProto) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's hints for its developers off the terminal."""
-    logger = logging.getLogger("torch.onnx")
+def quiet(logger_name: str) -> Iterator[None]:
+    """Keep a library's hints for its developers off the terminal."""
+    logger = logging.getLogger(logger_name)
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from twofold.engine.external import classical
 from twofold.engine.external.classical import CLASSICAL
 from twofold.errors import InputError, MaskError, MissingExtraError
 from twofold.inpainter import Inpainter
@@ -154,7 +154,7 @@ def test_compiled_part_that_does_not_load_is_a_missing_extra(monkeypatch):
     class Broken:
         patchmatch_available = False
 
-    monkeypatch.setattr(classical.importlib, "import_module", lambda _module: Broken)
+    monkeypatch.setitem(sys.modules, "patchmatch", Broken)
     with pytest.raises(MissingExtraError, match="compiled"):
         CLASSICAL["patchmatch"]()
 

@@ -124,7 +124,7 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path):
 @pytest.mark.parametrize(
     ("template", "word"),
     [
-        ("", r"has no \{image\} and no \{mask\} and no \{out\}; write it as 'cmd: TOOL"),
+        ("", r"has no \{image\} and no \{mask\} and no \{out\}; write it as 'TOOL"),
         ("tool {image} {out}", r"has no \{mask\}; write"),
         ("tool '{image} {mask} {out}", "cannot be split"),
         ("no-such-tool-at-all {image} {mask} {out}", "there is no program 'no-such-tool-at-all'"),

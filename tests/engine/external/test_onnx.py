@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
@@ -25,7 +24,6 @@ from engine.external.model_files import (
     write_onnx,
 )
 from twofold.engine.backends.onnx import session
-from twofold.engine.external.onnx import _weights_beside
 from twofold.engine.load import load
 from twofold.errors import CheckpointError, InputError, MaskError, MissingExtraError
 from twofold.inpainter import Inpainter
@@ -253,46 +251,43 @@ def test_the_fingerprint_sees_weights_in_a_file_of_their_own(tmp_path: Path):
     assert first != other
 
 
-def test_threads_are_those_of_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[Any]]]:
+    """Threads and providers that every session from now on is asked for; it gets the CPU."""
     library = importlib.import_module("onnxruntime")
-    seen = []
-    original = library.InferenceSession
+    original, seen = library.InferenceSession, []
 
     def spy(path, options, providers):
         seen.append((options.intra_op_num_threads, providers))
-        return original(path, options, providers=providers)
+        return original(path, options, providers=["CPUExecutionProvider"])
 
     monkeypatch.setattr(library, "InferenceSession", spy)
+    return seen
+
+
+def test_threads_are_those_of_pytorch(tmp_path: Path, opened):
     load(lama_onnx(tmp_path / "m.onnx"), device="cpu")
-    assert seen == [(torch.get_num_threads(), ["CPUExecutionProvider"])]
+    assert opened == [(torch.get_num_threads(), ["CPUExecutionProvider"])]
 
 
-def test_cuda_is_used_where_both_have_it_and_refused_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch):
+def test_cuda_is_used_where_both_have_it_and_refused_where_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened
+):
+    library, file = importlib.import_module("onnxruntime"), lama_onnx(tmp_path / "m.onnx")
     monkeypatch.setattr(session, "choose_device", lambda name: torch.device("cuda", 1))
-    both = SimpleNamespace(get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
-    cpu = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
-    expected = [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
-    assert session._providers(both, "cuda:1") == expected
-    assert session._providers(cpu, "auto") == ["CPUExecutionProvider"]
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(library, "get_available_providers", lambda: both)
+    load(file, device="cuda:1")
+    monkeypatch.setattr(library, "get_available_providers", lambda: both[1:])
+    load(file, device="auto")
+    cuda = [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
+    assert [providers for _, providers in opened] == [cuda, ["CPUExecutionProvider"]]
     with pytest.raises(
         InputError, match=r"'cuda:1' cannot be used by this onnxruntime.*CPUExecutionProvider"
     ):
-        session._providers(cpu, "cuda:1")
+        load(file, device="cuda:1")
 
 
 def test_models_of_one_answer_take_no_options(tmp_path: Path):
     with pytest.raises(InputError, match="takes no sampling options"):
         load(lama_onnx(tmp_path / "m.onnx"), options={"temperature": 0.5})
-
-
-def test_external_weights_are_found_by_their_name(tmp_path: Path):
-    lama_onnx(
-        tmp_path / "m.onnx",
-        size=(32, 32),
-        paint=ramp(32, 32),
-        save_as_external_data=True,
-        location="beside.bin",
-        size_threshold=16,
-    )
-    assert onnx.load(tmp_path / "m.onnx", load_external_data=False)
-    assert _weights_beside(tmp_path / "m.onnx") == [tmp_path / "beside.bin"]

@@ -5,17 +5,15 @@ Each needs a package of the extra ``compare``, imported when the method is built
 
 from __future__ import annotations
 
-import importlib
 import threading
 from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from twofold.engine.external.whole_image import WholePicture
-from twofold.errors import MissingExtraError
+from twofold.errors import MissingExtraError, require
 
 _OPENCV_RADIUS = 3
 _PATCH_RADIUS = 5
@@ -40,8 +38,14 @@ class Classical(WholePicture):
         Raises:
             MissingExtraError: if it is not installed.
         """
-        self._library = _import(self.module, self.package, type(self).name)
-        self.name = name or type(self).name
+        method = type(self).name
+        self._library = require(self.module, method, "compare", package=self.package)
+        if not getattr(self._library, "patchmatch_available", True):
+            raise MissingExtraError(
+                f"{method} needs {self.package}, whose compiled part does not load; "
+                "pip install 'twofold[compare]'"
+            )
+        self.name = name or method
 
     @property
     def version(self) -> str:
@@ -123,18 +127,3 @@ CLASSICAL: dict[str, type[Classical]] = {
     "patchmatch": PatchMatch,
 }
 """The classical methods by name."""
-
-
-def _import(module: str, package: str, method: str) -> ModuleType:
-    """Import an optional dependency, or say how to get it."""
-    try:
-        library = importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{method} needs {package}, which cannot be imported ({error}); pip install 'twofold[compare]'"
-        ) from error
-    if not getattr(library, "patchmatch_available", True):
-        raise MissingExtraError(
-            f"{method} needs {package}, whose compiled part does not load; pip install 'twofold[compare]'"
-        )
-    return library

@@ -1,4 +1,4 @@
-"""Any program that fills holes, behind the contract of all inpainters: pictures go in and out as files."""
+"""Any program that fills holes, behind the contract of all inpainters: images go in and out as files."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from twofold.pixels import Photo, read_photo, rgb8, write_photo
 TIME_LIMIT = 600.0
 """Seconds that a command may take for one answer."""
 _NEEDED = ("{image}", "{mask}", "{out}")
-_USAGE = "write it as 'cmd: TOOL {image} {mask} {out}'"
+_USAGE = "write it as 'TOOL {image} {mask} {out}'"
 
 
 class Command(WholePicture):
-    """Fills holes by running a command line for each answer.
+    """Fills holes by running a command line for each answer: ``Command("tool {image} {mask} {out}")``.
 
     ``{image}`` becomes a PNG file of the picture, black in the hole; ``{mask}`` one that is white in
     the hole and black elsewhere; ``{out}`` a ``.png`` path where the command must write a picture of
     the same size. With ``{seed}``, a number from 0 to 2^32 - 1, it is asked anew for each sample.
-    No shell takes part: words are split and quoted as in one, but there are no pipes or variables.
+    No shell takes part: words are split and quoted as in one, but there are no pipes or variables. It runs in
+    the current folder, without input, and is killed with all that it started when it fails or takes too long.
 
     Attributes:
         last_memory: the most bytes that the last command, or one process that it started, held at a
@@ -45,6 +46,8 @@ class Command(WholePicture):
 
         Raises:
             InputError: if a placeholder is missing, quotes are open, or there is no such program.
+
+        ``fill`` raises InputError if the command fails, takes too long, or writes no image of the right size.
         """
         try:
             self._words = shlex.split(template)

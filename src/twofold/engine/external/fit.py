@@ -81,14 +81,14 @@ def grow_known(known: npt.NDArray[np.uint8], hole: npt.NDArray[np.bool_]) -> npt
     return np.where(hole[..., None], grown.round().clip(0, 255).astype(np.uint8), known)
 
 
-def _grown(colours: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def _grown(colors: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Fill what is not valid from the picture at half the size, in which less is missing."""
     if valid.all():
-        return colours
+        return colors
     height, width = valid.shape
     even = ((0, height % 2), (0, width % 2))
     weight = _halved(np.pad(valid.astype(np.float32), even)[..., None])
-    sums = _halved(np.pad(colours * valid[..., None], (*even, (0, 0))))
+    sums = _halved(np.pad(colors * valid[..., None], (*even, (0, 0))))
     sums /= np.maximum(weight, 0.25)
     coarse = _grown(sums, weight[..., 0] > 0)
     rows, columns = coarse.shape[:2]
@@ -97,7 +97,7 @@ def _grown(colours: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> np
         for c in range(coarse.shape[2])
     ]
     fine = np.stack([np.asarray(plane)[:height, :width] for plane in planes], axis=2)
-    return np.where(valid[..., None], colours, fine)
+    return np.where(valid[..., None], colors, fine)
 
 
 def _halved(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -107,10 +107,10 @@ def _halved(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return blocks.mean(axis=(1, 3), dtype=np.float32)
 
 
-def _resized(colours: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    if colours.shape[:2] == (height, width):
-        return colours
-    return np.asarray(Image.fromarray(colours).resize((width, height), Image.Resampling.BICUBIC))
+def _resized(colors: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    if colors.shape[:2] == (height, width):
+        return colors
+    return np.asarray(Image.fromarray(colors).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _touched(hole: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:

@@ -9,13 +9,13 @@ from typing import Any
 import twofold
 from twofold.engine.model_name import Kind, ModelName
 from twofold.errors import CheckpointError
+from twofold.families import FAMILIES
 from twofold.pixels.regular import open_regular
 from twofold.serve.schema import ModelAnswer, OptionAnswer
 
 LIMITS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_k": (0, 512), "top_p": (0.01, 1)}
 """Sampling options that clients may choose, and what a page offers of each."""
 _LARGEST_HEADER = 1 << 20
-_DIVERSE = ("dsi",)
 _NOTES: dict[Kind, str] = {
     "classical": "a classical method, without learning",
     "command": "another program",
@@ -48,7 +48,8 @@ def read_info(name: ModelName, shown: str, *, default: bool) -> ModelAnswer:
     config = header.get("config")
     config = config if isinstance(config, dict) else {}
     size, sampling = config.get("native_size"), config.get("sampling")
-    diverse = header.get("family") in _DIVERSE or (name.kind == "command" and "{seed}" in target)
+    family = FAMILIES.get(str(header.get("family")))
+    diverse = family.diverse if family else name.kind == "command" and "{seed}" in target
     own = sampling if diverse and isinstance(sampling, dict) else {}
     return ModelAnswer(
         name=shown,

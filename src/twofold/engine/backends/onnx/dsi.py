@@ -1,4 +1,4 @@
-"""DSI from its exported graphs: describe the picture, sample a structure for each seed, paint it."""
+"""DSI from its exported graphs: describe the picture, sample a structure for each seed, give it texture."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.dsi.options import SamplingOptions
-from twofold.engine.backends.onnx.parallel import MaskedSampler
-from twofold.engine.backends.onnx.raster import Floats, Mask, SamplerSizes, StepSampler
+from twofold.engine.backends.onnx.parallel import ParallelSampler
+from twofold.engine.backends.onnx.raster import Floats, Mask, RasterSampler, SamplerSizes
 from twofold.engine.backends.onnx.session import Graph
 from twofold.engine.detail.filters import widened
 from twofold.errors import CheckpointError, InputError
@@ -38,7 +38,6 @@ class OnnxDsi:
         self.native_size: int = document["native_size"]
         self.largest_size: int = document["largest_size"]
         self.weight_count: int = document["parameters"]
-        self._graphs = graphs
         try:
             self._official = document["mode"] == "official"
             known = {field.name for field in fields(SamplingOptions)}
@@ -84,23 +83,14 @@ class OnnxDsi:
         condition, own = self._condition(["condition", "codes"], picture)
         known = self._known(hole, options.keep_margin)
         sampler = self._sampler(condition)
-        steps = sampler.steps(known, options)
-        drawn = []
+        steps, samples = sampler.steps(known, options), []
         for number, seed in enumerate(seeds):
             told = _steps_of(progress, number * steps, len(seeds) * steps)
-            drawn.append(sampler.draw(seed, options, own, known, progress=told))
-        names = ["answer", "structure", "score"]
-        painted = [self._paint(names, {**picture, "codes": one.codes[None]}) for one in drawn]
-        return [
-            Sample(
-                answer[0],
-                structure[0],
-                log_likelihood=float(one.log_likelihood),
-                codes=np.asarray(one.codes, np.int64),
-                score=float(score[0]),
-            )
-            for one, (answer, structure, score) in zip(drawn, painted, strict=True)
-        ]
+            one = sampler.sample(seed, options, own, known, progress=told)
+            painted = self._paint(["answer", "structure", "score"], {**picture, "codes": one.codes[None]})
+            answer, structure, score = (array[0] for array in painted)
+            samples.append(Sample(answer, structure, None, one.log_likelihood, float(score), one.codes))
+        return samples
 
     def _known(self, hole: npt.NDArray[np.bool_], margin: int | None) -> Mask:
         """Where the picture's own codes are kept, one for each 8x8 pixels."""
@@ -113,11 +103,11 @@ class OnnxDsi:
 
 def _samplers(
     graphs: Mapping[str, Graph], document: Mapping[str, Any]
-) -> Callable[[Floats], StepSampler | MaskedSampler]:
+) -> Callable[[Floats], RasterSampler | ParallelSampler]:
     """Makes the sampler of a picture from its condition."""
     if document.get("order", "raster") == "parallel":
-        return partial(MaskedSampler, graphs["masked"])
-    return partial(StepSampler, graphs["row"], graphs["window"], SamplerSizes(**document["sampler"]))
+        return partial(ParallelSampler, graphs["masked"])
+    return partial(RasterSampler, graphs["row"], graphs["window"], SamplerSizes(**document["sampler"]))
 
 
 def _steps_of(progress: Progress | None, before: int, total: int) -> Any:

@@ -9,13 +9,13 @@ one JSON document, in the file's metadata under ``twofold`` or as the manifest::
 
 from __future__ import annotations
 
-import json
 import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twofold.checkpoints.document import read_document
 from twofold.checkpoints.protobuf import parse
 from twofold.engine.fingerprints import file_digest
 from twofold.errors import CheckpointError
@@ -106,20 +106,11 @@ def _from_folder(folder: Path, document: Mapping[str, Any]) -> Exported:
 
 
 def _document(text: str, source: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{source} has a damaged document ({error}); export it again") from error
-    version = document.get("format") if isinstance(document, dict) else None
-    if version != FORMAT:
-        raise CheckpointError(
-            f"{source} is of format {version!r}, not {FORMAT!r}; update twofold or export it again"
-        )
-    wrong = [key for key, kind in _NEEDED.items() if not isinstance(document.get(key), kind)]
-    wrong = wrong or [key for key, kind in _NEEDED.items() if kind is int and not 0 < document[key] < 2**40]
+    document = read_document(text, source, version=FORMAT, needed=_NEEDED, again="export it again")
+    wrong = [key for key, kind in _NEEDED.items() if kind is int and not 0 < document[key] < 2**40]
     if wrong:
         raise CheckpointError(f"{source} says no usable {', '.join(wrong)}; export it again")
-    return dict(document)
+    return document
 
 
 def _document_in(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Draws structure codes with the exported step graph of a DSI that decodes in parallel: the passes.
+"""Samples structure codes with the exported step graph of a DSI that decodes in parallel: the passes.
 
 What ``twofold/dsi/parallel.py`` does, without PyTorch: the same noise, schedule and choice. One sample after
 the other, so that no sample's last bits depend on others.
@@ -13,15 +13,15 @@ import numpy as np
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.passes import choice_noise, confidence_noise, doubt, stays_hidden
 from twofold.engine.backends.onnx.codes import choose, log_probabilities
-from twofold.engine.backends.onnx.raster import Codes, DrawnStructure, Floats, Mask
+from twofold.engine.backends.onnx.raster import Codes, Floats, Mask, SampledCodes
 from twofold.engine.backends.onnx.session import Graph
 
 
-class MaskedSampler:
-    """Draws structures for one picture.
+class ParallelSampler:
+    """Samples structures for one picture.
 
     Args:
-        masked: runs the graph ``masked``; ``twofold/export/dsi_masked.py`` says what goes in and out.
+        masked: runs the graph ``masked``; ``twofold/export/dsi.py`` says what goes in and out.
         condition: [h w d], of the picture.
     """
 
@@ -30,7 +30,7 @@ class MaskedSampler:
 
     @staticmethod
     def steps(known: Mask, options: SamplingOptions) -> int:
-        """How many steps ``draw`` tells of: its passes, whether or not anything is left to be drawn."""
+        """How many steps ``sample`` tells of: its passes, whether or not anything is left to be drawn."""
         return options.passes
 
     def logits(self, codes: Codes, hidden: Mask) -> Floats:
@@ -39,7 +39,7 @@ class MaskedSampler:
         (logits,) = self._masked(["logits"], inputs)
         return logits
 
-    def draw(
+    def sample(
         self,
         seed: int,
         options: SamplingOptions,
@@ -47,7 +47,7 @@ class MaskedSampler:
         known: Mask,
         *,
         progress: Callable[[int], None] | None = None,
-    ) -> DrawnStructure:
+    ) -> SampledCodes:
         """Draw one structure; it depends on the arguments alone.
 
         Args:
@@ -74,4 +74,4 @@ class MaskedSampler:
                 total += float(likelihood[fixed].sum())
             if progress is not None:
                 progress(step + 1)
-        return DrawnStructure(codes, total)
+        return SampledCodes(codes, total)

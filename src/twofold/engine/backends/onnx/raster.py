@@ -1,6 +1,6 @@
-"""Draws structure codes with the exported step graphs of DSI: the loop, the caches, the noise and the choice.
+"""Samples structure codes with the exported step graphs of DSI: loop, caches, noise and choice.
 
-Row by row, and in a row by guessing ahead: a window of positions is computed from guesses of the codes in
+Row by row, and in a row by Jacobi decoding: a window of positions is computed from guesses of the codes in
 it, and guesses that come out as they went in are final, and so is the first that does not
 (``twofold/dsi/windows.py`` says why). One sample after the other, so that no sample's last bits depend on
 others.
@@ -20,7 +20,7 @@ from twofold.engine.backends.onnx.codes import choose, log_probabilities
 from twofold.engine.backends.onnx.session import Graph
 
 WINDOW = 16
-"""Positions to be drawn that are guessed in one pass."""
+"""Positions to be sampled that are guessed in one pass."""
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -31,7 +31,7 @@ class SamplerSizes:
     """Sizes of the caches.
 
     Attributes:
-        layers: of either stream.
+        layers: of either stack.
         channels: of their features.
         codes: to choose from.
         attentions: layers with attention.
@@ -48,20 +48,20 @@ class SamplerSizes:
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnStructure:
+class SampledCodes:
     """One structure.
 
     Attributes:
         codes: [h w].
-        log_likelihood: of the codes that were drawn, by the network's own probabilities.
+        log_likelihood: of the codes that were sampled, by the network's own probabilities.
     """
 
     codes: Codes
     log_likelihood: float
 
 
-class StepSampler:
-    """Draws structures for one picture.
+class RasterSampler:
+    """Samples structures for one picture.
 
     Args:
         row: runs the graph ``row``; ``twofold/export/dsi_sampler.py`` says what goes in and out.
@@ -71,10 +71,10 @@ class StepSampler:
     """
 
     def __init__(self, row: Graph, window: Graph, sizes: SamplerSizes, condition: Floats) -> None:
-        self._row, self._window, self._sizes, self._condition = row, window, sizes, condition
+        self._network, self._sizes = (row, window, sizes, condition), sizes
         self._height, self._width = condition.shape[:2]
 
-    def draw(
+    def sample(
         self,
         seed: int,
         options: SamplingOptions,
@@ -82,8 +82,8 @@ class StepSampler:
         known: Mask,
         *,
         progress: Callable[[int], None] | None = None,
-    ) -> DrawnStructure:
-        """Draw one structure; it depends on the arguments alone.
+    ) -> SampledCodes:
+        """Sample one structure; it depends on the arguments alone.
 
         Args:
             seed: of the sample.
@@ -93,117 +93,108 @@ class StepSampler:
             progress: is told how many rows are done, of ``steps``.
         """
         codes = np.where(known, kept, 0)
-        caches = _Caches(self._sizes, self._height, self._width)
-        likelihood = 0.0
-        for row in range(self.steps(known, options)):
-            terms = self._begin(row, codes, caches)
-            if known[row].all():
-                self._pass(row, codes[row], 0, self._width, terms, caches)
+        rows, likelihood = _Rows(*self._network), 0.0
+        for number in range(self.steps(known, options)):
+            rows.begin(codes[:number])
+            if known[number].all():
+                rows.compute(codes[number], 0, self._width)
             else:
-                noise = gumbel_row(seed, row, width=self._width, codes=self._sizes.codes)
-                codes[row] = self._decode(row, noise, options, kept[row], known[row], terms, caches)
-                drawn = ~known[row]
-                logarithms = log_probabilities(caches.logits[drawn])
-                likelihood += float(logarithms[np.arange(len(logarithms)), codes[row, drawn]].sum())
+                noise = gumbel_row(seed, number, width=self._width, codes=self._sizes.codes)
+                codes[number] = _decoded(rows, noise, options, kept[number], known[number])
+                sampled = ~known[number]
+                logarithms = log_probabilities(rows.logits[sampled])
+                likelihood += float(logarithms[np.arange(len(logarithms)), codes[number, sampled]].sum())
             if progress is not None:
-                progress(row + 1)
-        return DrawnStructure(codes, likelihood)
+                progress(number + 1)
+        return SampledCodes(codes, likelihood)
 
     def logits(self, codes: Codes) -> Floats:
         """The network's logits [h w k] of every position of a structure [h w], given the codes before it."""
-        caches, rows = _Caches(self._sizes, self._height, self._width), []
-        for row in range(self._height):
-            terms = self._begin(row, codes, caches)
-            rows.append(self._pass(row, codes[row], 0, self._width, terms, caches))
-        return np.stack(rows)
+        rows, found = _Rows(*self._network), []
+        for number in range(self._height):
+            rows.begin(codes[:number])
+            found.append(rows.compute(codes[number], 0, self._width))
+        return np.stack(found)
 
     @staticmethod
     def steps(known: Mask, options: SamplingOptions) -> int:
-        """How many steps ``draw`` tells of: the rows up to the last one in which anything is drawn."""
-        drawn = np.flatnonzero(~known.all(axis=1))
-        return int(drawn[-1]) + 1 if len(drawn) else 0
+        """How many steps ``sample`` tells of: the rows up to the last one in which anything is sampled."""
+        sampled = np.flatnonzero(~known.all(axis=1))
+        return int(sampled[-1]) + 1 if len(sampled) else 0
 
-    def _begin(self, row: int, codes: Codes, caches: _Caches) -> dict[str, Floats]:
-        """What the row takes from the rows above."""
-        nothing = np.full(self._width, self._sizes.codes)
-        above = [codes[row - step] if row >= step else nothing for step in (2, 1)]
-        names = ["start", "above_first", "above_second", "up"]
+
+class _Rows:
+    """The network on its way through a structure, and what it keeps of the rows so far.
+
+    Keys and values lie behind those of nobody, which are zeros.
+    """
+
+    def __init__(self, row: Graph, window: Graph, sizes: SamplerSizes, condition: Floats) -> None:
+        self._row, self._window, self._condition = row, window, condition
+        (height, width), double = condition.shape[:2], 2 * sizes.channels
+        self._nothing = np.full(width, sizes.codes)
+        self._first = 1  # where keys of the row begin
+        self._terms: list[Floats] = []
+        self._up = np.zeros((2 * sizes.layers + 1, width, double), np.float32)
+        self._left = np.zeros((2 * sizes.layers, width, double), np.float32)
+        self._keys = np.zeros((height * width + 1, sizes.attentions, sizes.key_size), np.float32)
+        self._values = np.zeros((height * width + 1, sizes.attentions, sizes.value_size), np.float32)
+        self.logits = np.zeros((width, sizes.codes))
+        """Of the last row that was decoded."""
+
+    def begin(self, above: Codes) -> None:
+        """Take in the rows above [y w]: what the next row takes from them."""
+        number = len(above)
+        self._first = 1 + above.size
+        nearest = [above[number - step] if number >= step else self._nothing for step in (2, 1)]
         inputs = {
-            "codes_above": np.stack(above),
-            "is_first": np.array([row == 0]),
-            "condition": np.ascontiguousarray(self._condition[row]),
-            "up_above": caches.up,
-            "left_above": caches.left,
+            "codes_above": np.stack(nearest),
+            "is_first": np.array([number == 0]),
+            "condition": np.ascontiguousarray(self._condition[number]),
+            "up_above": self._up,
+            "left_above": self._left,
         }
-        results = dict(zip(names, self._row(names, inputs), strict=True))
-        caches.up = results.pop("up")
-        return results
+        *self._terms, self._up = self._row(["start", "above_first", "above_second", "up"], inputs)
 
-    def _decode(
-        self,
-        row: int,
-        noise: npt.NDArray[np.float64],
-        options: SamplingOptions,
-        kept: Codes,
-        known: Mask,
-        terms: dict[str, Floats],
-        caches: _Caches,
-    ) -> Codes:
-        """The codes of a row."""
-        # The row above says what is likely here, this row's noise what comes of it.
-        likely = (caches.logits + options.temperature * noise).argmax(axis=1)
-        guesses = np.where(known, kept, likely)
-        reach = _reach(known, WINDOW)
-        start = 0
-        while start < self._width:
-            end = int(reach[start])
-            logits = self._pass(row, guesses, start, end, terms, caches)
-            caches.logits[start:end] = logits
-            chosen = choose(caches.logits[start:end], noise[start:end], options)
-            after = np.where(known[start:end], kept[start:end], chosen)
-            wrong = np.flatnonzero(after != guesses[start:end])
-            guesses[start:end] = after
-            start = end if not len(wrong) else start + int(wrong[0]) + 1
-        return guesses
-
-    def _pass(
-        self, row: int, guesses: Codes, start: int, end: int, terms: dict[str, Floats], caches: _Caches
-    ) -> Floats:
-        """Compute the columns from ``start`` to ``end``; gives their logits, and the caches take the rest."""
-        left = np.concatenate([[self._sizes.codes], guesses])[start:end]
-        earlier = 1 + row * self._width + start
+    def compute(self, guesses: Codes, start: int, end: int) -> Floats:
+        """Logits [m k] of the columns from ``start`` to ``end``, given guesses [w] of the row's codes."""
+        earlier = self._first + start
+        first, above_first, above_second = self._terms
+        before = self._left[:, start - 1].copy() if start else np.zeros_like(self._left[:, 0])
         inputs = {
-            "codes_left": left,
-            "start": terms["start"][start:end],
-            "above_first": np.ascontiguousarray(terms["above_first"][:, start:end]),
-            "above_second": np.ascontiguousarray(terms["above_second"][:, start:end]),
-            "left_before": caches.left_of(start),
-            "keys": caches.keys[:earlier],
-            "values": caches.values[:earlier],
+            "codes_left": np.concatenate([self._nothing[:1], guesses])[start:end],
+            "start": first[start:end],
+            "above_first": np.ascontiguousarray(above_first[:, start:end]),
+            "above_second": np.ascontiguousarray(above_second[:, start:end]),
+            "left_before": before,
+            "keys": self._keys[:earlier],
+            "values": self._values[:earlier],
             "hidden": _hidden(end - start, earlier),
         }
-        names = ["logits", "left", "new_keys", "new_values"]
-        logits, features, keys, values = self._window(names, inputs)
-        caches.left[:, start:end] = features
-        caches.keys[earlier : earlier + end - start] = keys
-        caches.values[earlier : earlier + end - start] = values
+        logits, left, keys, values = self._window(["logits", "left", "new_keys", "new_values"], inputs)
+        self._left[:, start:end] = left
+        self._keys[earlier : earlier + end - start] = keys
+        self._values[earlier : earlier + end - start] = values
         return logits
 
 
-class _Caches:
-    """What is known of the rows so far; keys and values lie behind those of nobody, which are zeros."""
-
-    def __init__(self, sizes: SamplerSizes, height: int, width: int) -> None:
-        double, positions = 2 * sizes.channels, height * width
-        self.up = np.zeros((2 * sizes.layers + 1, width, double), np.float32)
-        self.left = np.zeros((2 * sizes.layers, width, double), np.float32)
-        self.keys = np.zeros((positions + 1, sizes.attentions, sizes.key_size), np.float32)
-        self.values = np.zeros((positions + 1, sizes.attentions, sizes.value_size), np.float32)
-        self.logits = np.zeros((width, sizes.codes))
-
-    def left_of(self, column: int) -> Floats:
-        """The left stream's features in the column before; zeros before the first."""
-        return self.left[:, column - 1].copy() if column else np.zeros_like(self.left[:, 0])
+def _decoded(
+    rows: _Rows, noise: npt.NDArray[np.float64], options: SamplingOptions, kept: Codes, known: Mask
+) -> Codes:
+    """The codes [w] of the row that was begun."""
+    # The row above says what is likely here, this row's noise what comes of it.
+    guesses = np.where(known, kept, (rows.logits + options.temperature * noise).argmax(axis=1))
+    reach = _reach(known, WINDOW)
+    start, width = 0, len(known)
+    while start < width:
+        end = int(reach[start])
+        rows.logits[start:end] = rows.compute(guesses, start, end)
+        chosen = choose(rows.logits[start:end], noise[start:end], options)
+        after = np.where(known[start:end], kept[start:end], chosen)
+        wrong = np.flatnonzero(after != guesses[start:end])
+        guesses[start:end] = after
+        start = end if not len(wrong) else start + int(wrong[0]) + 1
+    return guesses
 
 
 def _hidden(count: int, earlier: int) -> Floats:
@@ -219,7 +210,7 @@ def _hidden(count: int, earlier: int) -> Floats:
 def _reach(known: Mask, window: int) -> npt.NDArray[np.int64]:
     """For a window that starts at each column, the column where it ends.
 
-    It takes in so many columns to be drawn, and all known ones up to the next: those are right as soon as
+    It takes in so many columns to be sampled, and all known ones up to the next: those are right as soon as
     the others are.
     """
     unknown_before = np.concatenate([[0], np.cumsum(~known)])

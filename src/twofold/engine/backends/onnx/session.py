@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.devices import choose_device
-from twofold.errors import CheckpointError, InputError, MissingExtraError, cause_of
+from twofold.errors import CheckpointError, InputError, cause_of, require
 
 Graph = Callable[[list[str], dict[str, npt.NDArray[Any]]], list[npt.NDArray[Any]]]
 """Runs a graph: names of what is wanted, what goes in by name -> what is wanted."""
@@ -39,7 +38,7 @@ def open_session(model: Path | bytes, device: str) -> Any:
         MissingExtraError: if onnxruntime is not installed.
     """
     shown = "the exported graph" if isinstance(model, bytes) else str(model)
-    library = _onnxruntime(shown)
+    library = require("onnxruntime", shown, "onnx")
     providers = _providers(library, device)
     options = library.SessionOptions()
     options.intra_op_num_threads = _threads()
@@ -72,7 +71,7 @@ def runner(session: Any, source: object) -> Graph:
 def runtime_of(session: Any) -> str:
     """What computes a session's answers, such as ``onnxruntime 1.31.1, cpu``."""
     used = session.get_providers()[0].removesuffix("ExecutionProvider")
-    return f"onnxruntime {importlib.import_module('onnxruntime').__version__}, {used.lower()}"
+    return f"onnxruntime {sys.modules['onnxruntime'].__version__}, {used.lower()}"
 
 
 def _threads() -> int:
@@ -83,15 +82,6 @@ def _threads() -> int:
     if wanted.isdigit() and int(wanted):
         return int(wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _onnxruntime(shown: str) -> ModuleType:
-    try:
-        return importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{shown} needs onnxruntime, which cannot be imported ({error}); pip install 'twofold[onnx]'"
-        ) from error
 
 
 def _providers(library: ModuleType, device: str) -> list[Any]:
