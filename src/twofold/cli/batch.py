@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from twofold.cli.command import parse
 from twofold.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         TwofoldError: if the job cannot be begun, or cannot go on.
     """
-    options = tyro.cli(BatchOptions, prog="twofold batch", args=list(arguments))
+    options: BatchOptions = parse(BatchOptions, "twofold batch", arguments)
     from twofold.batch.job import run_job
     from twofold.batch.plan import plan_job
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from twofold.cli.command import parse
+
 
 @dataclass(frozen=True)
 class MedfeOptions:
@@ -59,11 +61,11 @@ class StagesOptions:
 
 def main(argv: Sequence[str]) -> int:
     """Run ``twofold convert``; the exit status is 0 or an error is raised."""
-    options = tyro.extras.subcommand_cli_from_dict(
+    options = parse(
         {"medfe": MedfeOptions, "dsi": DsiOptions, "dsi-stages": StagesOptions},
-        prog="twofold convert",
+        "twofold convert",
+        argv,
         description="Turn the weights of other projects into ours.",
-        args=list(argv),
     )
     for path in _converted(options):
         print(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from twofold.cli.command import parse
 from twofold.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class EvaluateOptions:
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``twofold evaluate`` with these arguments; the exit status is 0 or an error is raised."""
-    options = tyro.cli(EvaluateOptions, prog="twofold evaluate", args=list(arguments))
+    options: EvaluateOptions = parse(EvaluateOptions, "twofold evaluate", arguments)
     _refuse_what_would_be_ignored(options)
     from rich.console import Console
     from rich.progress import Progress

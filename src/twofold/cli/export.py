@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from twofold.cli.command import parse
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -32,7 +34,7 @@ class ExportOptions:
 
 def main(argv: Sequence[str]) -> int:
     """Run ``twofold export``; the exit status is 0 or an error is raised."""
-    options = tyro.cli(ExportOptions, prog="twofold export", args=list(argv))
+    options: ExportOptions = parse(ExportOptions, "twofold export", argv)
     from twofold.errors import MissingExtraError
 
     try:

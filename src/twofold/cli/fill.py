@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+from twofold.cli.command import one_line_warnings, parse
 
 if TYPE_CHECKING:
     from twofold.inpainter import Progress
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         TwofoldError: if photo, mask, model, its options, device or output cannot be used, or the
             mask is all black; nothing is written then.
     """
-    options = tyro.cli(FillOptions, prog="twofold fill", args=list(arguments))
+    options: FillOptions = parse(FillOptions, "twofold fill", arguments)
     from twofold.cli.outputs import Writer, describe_ranking, plan_outputs
     from twofold.errors import InputError, MaskError
     from twofold.pixels import read_hole, read_photo
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     written: list[Path] = []
     try:
-        with _one_line_warnings():
+        with one_line_warnings():
             photo = read_photo(options.photo)
             hole = read_hole(options.mask, photo.height, photo.width)
             if not hole.any():
@@ -143,15 +144,3 @@ def _progress() -> Iterator[Progress | None]:
     with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
         task = bars.add_task("filling", total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
-
-
-@contextmanager
-def _one_line_warnings() -> Iterator[None]:
-    """Show warnings as ``twofold: warning: ...`` instead of with a line of our code."""
-
-    def show(message: Warning | str, *rest: object) -> None:
-        print(f"twofold: warning: {message}", file=sys.stderr)
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield

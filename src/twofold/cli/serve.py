@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from twofold.cli.command import parse
 from twofold.serve.settings import DEFAULT_MODELS, Settings
 
 TOKEN_VARIABLE = "TWOFOLD_TOKEN"
@@ -62,7 +63,7 @@ class ServeOptions:
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``twofold serve`` with these arguments until it is stopped; the exit status is 0."""
-    options = tyro.cli(ServeOptions, prog="twofold serve", args=list(arguments))
+    options: ServeOptions = parse(ServeOptions, "twofold serve", arguments)
     settings = settings_of(options)
 
     from twofold.serve.run import announce, run

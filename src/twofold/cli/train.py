@@ -7,22 +7,35 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from twofold.errors import InputError
+
 NETWORKS = ("medfe", "dsi-vqvae", "dsi-structure", "dsi-texture")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; see ``twofold train medfe --help`` for its options."""
-    early = argparse.ArgumentParser(prog="twofold train", add_help=False, allow_abbrev=False)
+    """Run the command; see ``twofold train medfe --help`` for its options.
+
+    Raises:
+        InputError: if an option is missing, unknown or has a value that it cannot have.
+    """
+    early = argparse.ArgumentParser(
+        prog="twofold train", add_help=False, allow_abbrev=False, exit_on_error=False
+    )
     early.add_argument("network", nargs="?", choices=NETWORKS)
     early.add_argument("--preset", default="small", choices=["small", "paper", "tiny"])
     early.add_argument("--mode", default="paper", choices=["paper", "official"])
     early.add_argument("--data", type=Path)
     early.add_argument("--out", type=Path)
-    known, rest = early.parse_known_args(arguments)
+    try:
+        known, rest = early.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise InputError(f"{error}; see twofold train medfe --help") from error
     wants_help = "-h" in rest or "--help" in rest
     if known.network is None or not (wants_help or (known.data and known.out)):
         names = ", ".join(NETWORKS)
-        early.error(f"give a network ({names}), --data FOLDER and --out FOLDER; --help lists all options")
+        raise InputError(
+            f"give a network ({names}), --data FOLDER and --out FOLDER; see twofold train medfe --help"
+        )
     return _train(known, rest)
 
 
@@ -30,6 +43,7 @@ def _train(known: argparse.Namespace, rest: Sequence[str]) -> int:
     """Let the preset set every default, and every field be an option of its own."""
     import tyro
 
+    from twofold.cli.command import parse
     from twofold.data.pairs import DataConfig
     from twofold.train.loop import LoopConfig
 
@@ -39,13 +53,13 @@ def _train(known: argparse.Namespace, rest: Sequence[str]) -> int:
         loop=LoopConfig(known.out or Path("FOLDER"), average=average[known.preset]),
         recipe=recipes[known.preset](known.mode),
     )
-    run = tyro.cli(
+    run = parse(
         run_class,
+        f"twofold train {known.network} --data FOLDER --out FOLDER",
+        rest,
         default=default,
-        args=list(rest),
         # Whether a part of a network is there is for the stage to say, not a sub-command.
         config=(tyro.conf.AvoidSubcommands,),
-        prog=f"twofold train {known.network} --data FOLDER --out FOLDER",
         description=f"Train {what}. --preset (small, paper, tiny) and --mode (paper, official) set defaults.",
     )
     print(f"wrote {job(run)}")
