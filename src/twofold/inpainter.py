@@ -1,6 +1,6 @@
 """The contract every face of twofold speaks: numpy in, numpy out, n samples, one seed.
 
-The command line, the Python functions, the server and the yardsticks all hold an ``Inpainter`` and
+The command line, the Python functions, the server and the evaluation all hold an ``Inpainter`` and
 know nothing else of the model behind it.
 """
 
@@ -45,7 +45,7 @@ class Sample:
         texture: the same for its texture, or None.
         log_likelihood: natural logarithm of the probability that the model gave this answer; None
             for models that cannot tell. Of several crops: their sum.
-        score: how much the answer looks like a photograph to the model's own judge, higher is
+        score: how much the answer looks like a photograph to the model's own discriminator, higher is
             better, comparable between answers to one hole only; None for models without one. Of
             several crops: their mean by missing pixels.
         codes: the discrete structure that was chosen in the largest crop, integers [h w]; or None.
@@ -102,7 +102,7 @@ def rank_samples(samples: Sequence[Sample]) -> tuple[int, ...]:
     """Rank answers to one hole: positions in ``samples``, best first.
 
     By the mean of two ranks, that by likelihood and that by score: their units do not compare, and
-    each alone has a weakness (likelihood prefers the plain, a judge can be fooled). Ties go to the
+    each alone has a weakness (likelihood prefers the plain, a discriminator can be fooled). Ties go to the
     likelier, then to the earlier. What is not known of every sample does not count; if nothing is
     known, the order stays.
     """

@@ -9,6 +9,7 @@ from torch import nn
 
 from engine.fakes import PaletteOptions
 from twofold.engine.detail.merge import BROAD_SHARE, FINE_SHARE, merged_answer
+from twofold.engine.detail.patchmatch import Copied
 from twofold.engine.torch_inpainter import TorchInpainter
 from twofold.network import FilledBatch
 
@@ -63,7 +64,11 @@ def test_what_the_hole_hides_has_no_influence_and_known_pixels_stay() -> None:
 
 
 def test_the_shares_of_the_network_are_those_of_broad_and_fine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twofold.engine.detail.merge.copy_patches", lambda whole, hole: np.zeros_like(whole))
+    nothing = np.zeros((SIDE, SIDE, 2), np.int64)
+    monkeypatch.setattr(
+        "twofold.engine.detail.merge.copy_patches",
+        lambda whole, hole: Copied(np.zeros_like(whole), nothing, hole),
+    )
     hole = np.ones((SIDE, SIDE), np.bool_)
     image = np.zeros((SIDE, SIDE, 3), np.uint8)
     broad = merged_answer(image, np.full_like(image, 200), hole)

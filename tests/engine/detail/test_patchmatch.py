@@ -9,17 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.engine.detail import patchmatch
 from twofold.engine.detail.contrast import contrast
 from twofold.engine.detail.filters import blurred, depth, widened
 from twofold.engine.detail.patchmatch import (
-    CONTRAST,
-    GUIDE,
-    GUIDE_BLUR,
     PATTERN,
     REACH,
-    TRUST,
-    GuidedField,
+    PatchField,
+    PatchSearch,
     copy_patches,
 )
 
@@ -45,11 +41,11 @@ def test_a_pattern_continues_through_the_hole_from_a_grey_answer() -> None:
     grey = np.where(hole[..., None], np.float32(120), picture)
     filled = copy_patches(grey, hole)
     assert filled is not None
-    np.testing.assert_array_equal(filled[~hole], picture[~hole])
-    assert np.abs(filled - picture)[hole].mean() < 0.25 * np.abs(grey - picture)[hole].mean()
+    np.testing.assert_array_equal(filled.picture[~hole], picture[~hole])
+    assert np.abs(filled.picture - picture)[hole].mean() < 0.25 * np.abs(grey - picture)[hole].mean()
 
 
-def test_a_soft_answer_among_rough_surroundings_takes_rough_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_soft_answer_among_rough_surroundings_takes_rough_pieces() -> None:
     """Half of the photograph is flat grey: it fits a flat answer better, but lies far from the hole."""
     board = np.where(np.indices((96, 128)).sum(axis=0) % 2, 107, 147).astype(np.float32)
     picture, hole = np.repeat(board[..., None], 3, axis=2), np.zeros((96, 128), np.bool_)
@@ -57,27 +53,27 @@ def test_a_soft_answer_among_rough_surroundings_takes_rough_pieces(monkeypatch: 
     hole[36:60, 84:108] = True
     answer = np.where(hole[..., None], np.float32(127), picture)
 
-    def share_of_rough_sources() -> float:
-        field = GuidedField(answer, hole)
+    def share_of_rough_sources(how: PatchSearch) -> float:
+        field = PatchField(answer, hole, how)
         field.look()
         field.search()
         columns = np.indices(hole.shape)[1] + field.moves()[..., 1]
         return float((columns[hole] >= 48).mean())
 
-    assert share_of_rough_sources() > 0.95
-    monkeypatch.setattr(patchmatch, "CONTRAST", 0.0)
-    assert share_of_rough_sources() < 0.7
+    assert share_of_rough_sources(PatchSearch()) > 0.95
+    assert share_of_rough_sources(PatchSearch(contrast=0.0)) < 0.7
 
 
 def test_exact_search_finds_what_comparing_all_pairs_finds() -> None:
-    picture, hole = noise(24, 22), box_hole(24, 22)
-    field = GuidedField(picture, hole)
+    picture, hole, how = noise(24, 22), box_hole(24, 22), PatchSearch()
+    field = PatchField(picture, hole, how)
     field.look()
     field.search()
     moves = field.moves()
     padded = np.pad(picture, ((REACH, REACH), (REACH, REACH), (0, 0)), mode="symmetric")
-    trust = np.pad(TRUST ** -depth(hole, 12), REACH, mode="symmetric")
-    guide = np.concatenate([blurred(picture, GUIDE_BLUR) * GUIDE, contrast(picture, hole) * CONTRAST], axis=2)
+    trust = np.pad(how.trust ** -depth(hole, 12), REACH, mode="symmetric")
+    colours = blurred(picture, how.guide_blur) * how.guide
+    guide = np.concatenate([colours, contrast(picture, hole) * how.contrast], axis=2)
 
     def cost(place: np.ndarray, source: np.ndarray) -> float:
         total = weight = 0.0
@@ -99,7 +95,7 @@ def test_exact_search_finds_what_comparing_all_pairs_finds() -> None:
 
 def test_improving_never_costs_more_and_sources_stay_known() -> None:
     picture, hole = stripes(64, 72) + noise(64, 72) / 10, box_hole(64, 72)
-    field = GuidedField(picture, hole)
+    field = PatchField(picture, hole, PatchSearch())
     field.start(np.zeros((32, 36, 2), np.int64), picture[::2, ::2])
     near, costs = widened(hole, REACH), []
     for turn in range(4):
@@ -124,12 +120,28 @@ def test_any_size_and_hole_is_filled_alike_each_time_within_the_colours_there_ar
         assert not hole.any() or np.count_nonzero(~hole) < 64
         return
     assert two is not None
-    np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(one[~hole], picture[~hole])
-    assert one.shape == picture.shape
-    assert np.isfinite(one).all()
-    assert one.min() >= picture.min() - 1e-3
-    assert one.max() <= picture.max() + 1e-3
+    np.testing.assert_array_equal(one.picture, two.picture)
+    np.testing.assert_array_equal(one.moves, two.moves)
+    np.testing.assert_array_equal(one.picture[~hole], picture[~hole])
+    assert one.picture.shape == picture.shape
+    assert np.isfinite(one.picture).all()
+    assert one.picture.min() >= picture.min() - 1e-3
+    assert one.picture.max() <= picture.max() + 1e-3
+    places = np.argwhere(one.used)
+    sources = places + one.moves[one.used]
+    assert not hole[tuple(sources.T)].any()
+    assert not one.moves[~one.used].any()
+
+
+def test_coherent_places_copy_from_places_next_to_each_other() -> None:
+    picture, hole = noise(96, 96), box_hole(96, 96)
+
+    def broken(how: PatchSearch) -> float:
+        copied = copy_patches(picture, hole, how)
+        assert copied is not None
+        return float((np.diff(copied.moves, axis=1) != 0).any(axis=2)[hole[:, 1:]].mean())
+
+    assert broken(PatchSearch(coherence=0.3, chance=())) < 0.8 * broken(PatchSearch(chance=()))
 
 
 @pytest.mark.parametrize("known", [0, 5])

@@ -178,5 +178,5 @@ def test_the_answer_of_the_network_rules_at_the_rim_and_fades_inside() -> None:
     assert middle[-1] < 0.2
     assert (exemplar.share[~hole] == 1).all()
     rows, columns = np.nonzero(exemplar.used & hole)
-    sources = rows + exemplar.rows[rows, columns], columns + exemplar.columns[rows, columns]
+    sources = rows + exemplar.moves[rows, columns, 0], columns + exemplar.moves[rows, columns, 1]
     assert not hole[sources].any()

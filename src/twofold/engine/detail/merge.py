@@ -39,7 +39,7 @@ def merged_answer(
     copied = copy_patches(whole, hole)
     if copied is None:
         return None
-    difference = whole - copied
+    difference = whole - copied.picture
     broad = blurred(difference, BROAD)
-    mixed = copied + BROAD_SHARE * broad + FINE_SHARE * (difference - broad)
+    mixed = copied.picture + BROAD_SHARE * broad + FINE_SHARE * (difference - broad)
     return np.where(hole[..., None], mixed.round().clip(0, 255).astype(np.uint8), image)

@@ -10,6 +10,7 @@ No chance is in it: one picture, one result.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,26 +20,10 @@ from twofold.engine.detail.filters import Floats, Mask, blurred, depth, widened
 
 REACH = 2
 """A patch is a square of 2 REACH + 1 pixels."""
-SIZES = 4
-"""Sizes that are looked at, each half of the next."""
 LEAST_SIDE = 16
 """No side of a picture is halved to less than this many pixels."""
-ROUNDS = (4, 4, 6, 4)
-"""How often sources are found and vote, from the coarsest size on."""
-CHANCE = (64, 16, 1, 1)
-"""How far around its source a place looks at random in each round, in pixels."""
-TRUST = 4.0
-"""Within a patch, a missing pixel counts less by this factor with each pixel of depth in the hole."""
-VOTE = 3.0
-"""The vote of a patch counts less by this factor with each pixel of depth of its middle."""
 DEEPEST = 12
 """From this depth on all pixels are alike."""
-GUIDE_BLUR = 2.5
-"""Standard deviation in pixels of the blur of the colours that guide the search."""
-GUIDE = 0.7
-"""Weight of such a colour, where all of a patch has 1."""
-CONTRAST = 1.5
-"""Weight of the contrast that guides the search."""
 EXACT = 8_000_000
 """Pairs of patches that are compared one by one; of more, only what neighbours and chance propose."""
 LEAST_KNOWN = 16
@@ -59,52 +44,100 @@ _STEPS = (((0, 1), (1, 0), (0, -1), (-1, 0)), ((0, 2), (2, 0), (0, -2), (-2, 0))
 Indices = npt.NDArray[np.int64]
 
 
-def copy_patches(whole: Floats, hole: Mask) -> Floats | None:
+@dataclass(frozen=True)
+class PatchSearch:
+    """What makes a known patch a good source; the figures were chosen on training photographs.
+
+    Attributes:
+        rounds: how often sources are found and vote, from the coarsest size on; each is half of the next.
+        chance: how far around its source a place looks at random in each round, in pixels.
+        trust: a patch's missing pixel counts less by this factor with each pixel of depth in the hole.
+        vote: the vote of a patch counts less by this factor with each pixel of depth of its middle.
+        guide: weight of the blurred colours that guide the search, where all of a patch has 1.
+        guide_blur: standard deviation of that blur, in pixels of each size.
+        contrast: weight of the contrast that guides the search.
+        coherence: places next to each other copy from places next to each other unless others are better by
+            this share; 0: the best is taken.
+    """
+
+    rounds: tuple[int, ...] = (4, 4, 6, 4)
+    chance: tuple[int, ...] = (64, 16, 1, 1)
+    trust: float = 4.0
+    vote: float = 3.0
+    guide: float = 0.7
+    guide_blur: float = 2.5
+    contrast: float = 1.5
+    coherence: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Copied:
+    """A hole filled with pieces of its surroundings.
+
+    Attributes:
+        picture: [h w 3], the hole filled with what known patches vote for.
+        moves: [h w 2], rows and columns from each place to the known patch for it; 0 where none is needed.
+        used: [h w], True where one is needed: in the hole and next to it.
+    """
+
+    picture: Floats
+    moves: Indices
+    used: Mask
+
+
+def copy_patches(whole: Floats, hole: Mask, how: PatchSearch | None = None) -> Copied | None:
     """Fill a hole with pieces of its surroundings.
 
     Args:
         whole: [h w 3], levels of 255: the network's answer in the hole, the photograph around it.
         hole: [h w], True = missing.
+        how: what makes a good source; None: as ``PatchSearch()``.
 
     Returns:
-        [h w 3] as ``whole``, the hole filled with what known patches vote for; None if too little is known.
+        None if nothing is missing, or too little is known.
     """
     if not hole.any():
         return None
-    halvings = max(0, min(SIZES - 1, int(math.log2(max(1.0, min(hole.shape) / LEAST_SIDE)))))
+    how = how or PatchSearch()
+    sizes = len(how.rounds)
+    halvings = max(0, min(sizes - 1, int(math.log2(max(1.0, min(hole.shape) / LEAST_SIDE)))))
     picture: Floats | None = None
     moves: Indices | None = None
-    for level in range(SIZES - 1 - halvings, SIZES):
-        field = GuidedField(*_reduced(whole, hole, 2 ** (SIZES - 1 - level)))
+    for level in range(sizes - 1 - halvings, sizes):
+        field = PatchField(*_reduced(whole, hole, 2 ** (sizes - 1 - level)), how)
         if not field.usable:
             continue
         exact = moves is None or field.small
         if picture is not None and moves is not None:
             field.start(moves, picture)
-        for turn in range(ROUNDS[level]):
+        for turn in range(how.rounds[level]):
             field.look()
             if exact:
                 field.search()
-            else:
+            if not exact or how.coherence:
                 field.improve(turn)
             field.vote()
         picture, moves = field.picture, field.moves()
-    return picture
+    if picture is None or moves is None:
+        return None
+    return Copied(picture, moves, widened(hole, REACH))
 
 
-class GuidedField:
+class PatchField:
     """The patches of one picture that touch its hole, and the known patches they are copied from.
 
     Places are counted along the rows of the picture with a border of ``REACH`` pixels around it.
     """
 
-    def __init__(self, network: Floats, hole: Mask) -> None:
+    def __init__(self, network: Floats, hole: Mask, how: PatchSearch) -> None:
         """Take a picture, the network's answer in its hole.
 
         Args:
             network: [h w 3].
             hole: [h w], True = missing.
+            how: what makes a good source.
         """
+        self._coherence, self._chance = how.coherence, how.chance
         self._shape, self._row = hole.shape, hole.shape[1] + 2 * REACH
         self._near = widened(hole, REACH)
         known = ~self._near
@@ -121,12 +154,12 @@ class GuidedField:
         self._is_known, self._index = np.zeros(size, np.bool_), np.full(size, -1, np.int64)
         self._is_known[self._known] = True
         self._index[self._places] = np.arange(len(self._places))
-        colours = blurred(network, GUIDE_BLUR) * np.float32(GUIDE)
-        self._guide = np.concatenate([colours, contrast(network, hole) * np.float32(CONTRAST)], axis=2)
+        colours = blurred(network, how.guide_blur) * np.float32(how.guide)
+        self._guide = np.concatenate([colours, contrast(network, hole) * np.float32(how.contrast)], axis=2)
         deep = depth(hole, DEEPEST)
         self._votes = np.zeros(size, np.float32)
-        self._votes[self._places] = VOTE ** -deep[self._near]
-        self._weights = _patch_weights(TRUST**-deep)[self._near]
+        self._votes[self._places] = how.vote ** -deep[self._near]
+        self._weights = _patch_weights(how.trust**-deep)[self._near]
         self._sources = np.zeros(len(self._places), np.int64)
         self._costs = np.zeros(len(self._places), np.float32)
         self._theirs = self._ours = np.zeros((0, 0), np.float32)
@@ -199,14 +232,14 @@ class GuidedField:
             step = rows * self._row + columns
             beside = self._index[self._places + step]
             which = np.flatnonzero(beside >= 0)
-            self._try(which, self._sources[beside[which]] - step)
+            self._try(which, self._sources[beside[which]] - step, 1 - self._coherence)
         height, width = self._shape
-        for reach in CHANCE:
+        for reach in self._chance:
             middles = np.divmod(self._sources, self._row)
             moves = self._rng.integers(-reach, reach + 1, (2, len(self._places)))
             down = (middles[0] - REACH + moves[0]).clip(0, height - 1)
             across = (middles[1] - REACH + moves[1]).clip(0, width - 1)
-            self._try(everywhere, self._count((down, across)))
+            self._try(everywhere, self._count((down, across)), 1 / (1 - self._coherence))
 
     def vote(self) -> None:
         """Let all patches over a missing pixel vote on its colour."""
@@ -263,14 +296,14 @@ class GuidedField:
             costs[part] = difference.sum(axis=1)
         return costs
 
-    def _try(self, which: Indices, sources: Indices) -> None:
-        """Take those of the sources proposed for these places that are better."""
+    def _try(self, which: Indices, sources: Indices, factor: float = 1.0) -> None:
+        """Take those of the proposed sources that are better, their costs times ``factor``."""
         inside = (sources >= 0) & (sources < len(self._is_known))
         which, sources = which[inside], sources[inside]
         new = self._is_known[sources] & (sources != self._sources[which])
         which, sources = which[new], sources[new]
         costs = self._cost(which, sources)
-        better = costs < self._costs[which]
+        better = costs * np.float32(factor) < self._costs[which]
         self._sources[which[better]], self._costs[which[better]] = sources[better], costs[better]
 
 

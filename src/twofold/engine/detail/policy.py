@@ -20,7 +20,7 @@ from twofold.engine.detail.merge import merged_answer
 from twofold.inpainter import Detail
 from twofold.pixels import rgb8
 
-DETAIL_VERSION = 3
+DETAIL_VERSION = 4
 """Raised when ``auto`` or ``always`` gives other pictures than before: it is part of fingerprints."""
 LEAST_TILE = 64
 """Side in pixels of the smallest tiles that are worth a search: in less there is no detail to be found."""
@@ -118,8 +118,8 @@ def _copied(
     total, weight = np.zeros((len(y), 3), np.float32), np.zeros((len(y), 1), np.float32)
     for row, row_weight in above:
         for column, column_weight in beside:
-            source_y = y + (exemplar.rows[row, column] * height / rows).round().astype(np.int64)
-            source_x = x + (exemplar.columns[row, column] * width / columns).round().astype(np.int64)
+            source_y = y + (exemplar.moves[row, column, 0] * height / rows).round().astype(np.int64)
+            source_x = x + (exemplar.moves[row, column, 1] * width / columns).round().astype(np.int64)
             valid = exemplar.used[row, column] & (source_y >= 0) & (source_y < height)
             valid &= (source_x >= 0) & (source_x < width)
             source_y, source_x = np.where(valid, source_y, 0), np.where(valid, source_x, 0)
