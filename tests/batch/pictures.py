@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from twofold.batch.job import run_job
-from twofold.batch.places import STATE
 from twofold.batch.plan import Job, plan_job
+from twofold.batch.storage import STATE
 from twofold.batch.summary import Summary
 from twofold.batch.work import Settings
 from twofold.engine.model_name import Typed

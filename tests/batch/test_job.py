@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from batch.pictures import contents, folders, mask, picture, run
 from twofold.batch.job import Progress, run_job
-from twofold.batch.lock import locked
-from twofold.batch.places import STATE
 from twofold.batch.plan import Job, plan_job
+from twofold.batch.storage import STATE
 from twofold.batch.work import Settings
 from twofold.errors import InputError
 
@@ -210,8 +210,9 @@ def test_what_cannot_be_done_is_refused_and_nothing_written(root: Path, options,
 
 
 def test_two_runs_do_not_work_on_one_part(root: Path) -> None:
+    (root / "out" / STATE).mkdir(parents=True)
     with (
-        locked(root / "out" / STATE / "lock-1-of-1", "it"),
+        FileLock(root / "out" / STATE / "lock-1-of-1"),
         pytest.raises(InputError, match="another run works on"),
     ):
         run(root, root / "out")

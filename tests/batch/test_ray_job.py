@@ -12,9 +12,9 @@ import pytest
 
 from batch.pictures import contents, folders, run
 from twofold.batch.job import Progress, run_job
-from twofold.batch.places import STATE
 from twofold.batch.plan import Job, plan_job
 from twofold.batch.ray_job import _cause
+from twofold.batch.storage import STATE
 from twofold.batch.work import Settings
 from twofold.errors import CheckpointError, InputError
 
@@ -55,7 +55,7 @@ class KillAnActor:
         self.seen: list[Progress] = []
 
     def actors(self) -> list[int]:
-        """Processes that own a staging folder: an actor's crew is named after its host and its process."""
+        """Processes that own a staging folder: an actor's pool is named after its host and its process."""
         staging = self._out / STATE / "staging-1-of-1"
         return [int(path.name.split("-")[-2]) for path in staging.iterdir() if path.is_dir()]
 

@@ -137,8 +137,9 @@ def test_models_without_torch_are_opened_without_it(root: Path) -> None:
     import sys
 
     code = (
-        "import sys\nfrom twofold.batch.work import Settings, open_painter\nimport twofold.batch.job\n"
-        "open_painter(Settings('opencv-telea'))\nraise SystemExit('torch' in sys.modules)"
+        "import sys\nfrom pathlib import Path\nfrom twofold.batch.work import Filler, Settings, Work\n"
+        "import twofold.batch.job\nFiller(Work('.', '.', Path('.'), Settings('opencv-telea')))\n"
+        "raise SystemExit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from twofold.batch.child import Hello
-from twofold.batch.crew import Crew
-from twofold.batch.ledger import Ledger, key_of
-from twofold.batch.lock import locked
+from filelock import FileLock, Timeout
+
+from twofold.batch.journal import Journal, key_of
 from twofold.batch.naming import Task, files_of
-from twofold.batch.places import STATE, LocalPlace, RemotePlace, open_place
 from twofold.batch.plan import Job, Plan
+from twofold.batch.storage import STATE, RemoteStorage, Storage, open_storage
 from twofold.batch.summary import Outcome, Summary
 from twofold.batch.work import Answer, Work
+from twofold.batch.worker import Hello
+from twofold.batch.worker_pool import WorkerPool
 from twofold.errors import InputError
 
 LISTED_FROM = 2000
@@ -40,8 +41,8 @@ class Progress:
         return self.before + self.done + self.failed
 
 
-class Hands(Protocol):
-    """Who fills: a ``Crew`` of this machine or the actors of a cluster."""
+class Workers(Protocol):
+    """Who fills: a ``WorkerPool`` of this machine, or the actors of a cluster."""
 
     hello: Hello
 
@@ -70,22 +71,22 @@ def run_job(job: Job, plan: Plan, show: Callable[[Progress], None] = lambda prog
     unpaired = len(plan.images_without_mask) + len(plan.masks_without_image)
     if unpaired and not job.skip_unpaired:
         raise InputError(f"{unpaired} names have no partner; mend them, or leave them out by --skip-unpaired")
-    out = open_place(job.out)
+    out = open_storage(job.out)
     with ExitStack() as stack:
         staging = _staging(job, out, stack)
-        work = Work(open_place(job.images).text, plan.masks, staging, job.settings)
-        ledger = stack.enter_context(Ledger(out, job.shard))
-        hands = _hands(job, work, out)
-        stack.callback(hands.close)
-        header = _header(job, hands.hello)
-        keys = _Keys(job, hands.hello)
-        outcomes, left = _split(plan, ledger, job, out, keys)
+        work = Work(open_storage(job.images).text, plan.masks, staging, job.settings)
+        journal = stack.enter_context(Journal(out, job.shard))
+        workers = _workers(job, work, out)
+        stack.callback(workers.close)
+        header = _header(job, workers.hello)
+        keys = _Keys(job, workers.hello)
+        outcomes, left = _split(plan, journal, job, out, keys)
         names = summary_names(job.shard)
         if left:
             for name in names:
                 out.remove(name)
-            ledger.void(left)
-        _fill(hands, left, ledger, keys, outcomes, show)
+            journal.void(left)
+        _fill(workers, left, journal, keys, outcomes, show)
         summary = Summary(header, plan.tasks, outcomes, plan.images_without_mask, plan.masks_without_image)
         for name, write in zip(names, (summary.write_rows, summary.write_overview), strict=True):
             write(staging / name)
@@ -106,19 +107,25 @@ class _Keys:
         return key_of(task, stamps, fingerprint=self._fingerprint, settings=self._settings)
 
 
-def _staging(job: Job, out: LocalPlace | RemotePlace, stack: ExitStack) -> Path:
+def _staging(job: Job, out: Storage, stack: ExitStack) -> Path:
     """An empty folder where files wait, on the file system of OUT, and nobody else at work on this part.
 
     What killed runs have left there is thrown away.
     """
-    if isinstance(out, RemotePlace):
+    if isinstance(out, RemoteStorage):
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="twofold-")))
     part = f"{job.shard[0]}-of-{job.shard[1]}"
     try:
-        stack.enter_context(locked(out.root / STATE / f"lock-{part}", f"{out.text}, part {part}"))
+        (out.root / STATE).mkdir(parents=True, exist_ok=True)
+        # The system lets it go when this process ends, however it ends.
+        stack.enter_context(FileLock(out.root / STATE / f"lock-{part}", blocking=False))
         staging = out.root / STATE / f"staging-{part}"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
+    except Timeout as error:
+        raise InputError(
+            f"another run works on {out.text}, part {part}; wait for its end, or give another OUT or --shard"
+        ) from error
     except OSError as error:
         raise InputError(
             f"cannot write to {out.text}: {error.strerror or error}; choose another place"
@@ -127,13 +134,13 @@ def _staging(job: Job, out: LocalPlace | RemotePlace, stack: ExitStack) -> Path:
     return staging
 
 
-def _hands(job: Job, work: Work, out: LocalPlace | RemotePlace) -> Hands:
+def _workers(job: Job, work: Work, out: Storage) -> Workers:
     """Who does the work."""
     if job.ray:
         from twofold.batch.ray_job import Cluster
 
         return Cluster(work, out, workers=job.workers, timeout=job.timeout)
-    return Crew(work, out, workers=job.workers, timeout=job.timeout)
+    return WorkerPool(work, out, workers=job.workers, timeout=job.timeout)
 
 
 def _header(job: Job, hello: Hello) -> dict[str, Any]:
@@ -155,31 +162,31 @@ def summary_names(shard: tuple[int, int]) -> tuple[str, str]:
 
 
 def _split(
-    plan: Plan, ledger: Ledger, job: Job, out: LocalPlace | RemotePlace, keys: _Keys
+    plan: Plan, journal: Journal, job: Job, out: Storage, keys: _Keys
 ) -> tuple[dict[str, Outcome], list[Task]]:
     """What earlier runs have done, and what is left to do."""
-    images, masks = open_place(job.images), open_place(plan.masks)
-    if len(ledger.records) > LISTED_FROM:
+    images, masks = open_storage(job.images), open_storage(plan.masks)
+    if len(journal.records) > LISTED_FROM:
         for place in (images, masks, out):
             place.learn()
     outcomes: dict[str, Outcome] = {}
     left = []
     for task in plan.tasks:
-        record = ledger.records.get(task.out)
+        record = journal.records.get(task.out)
         key = None
         if record is not None and record.key:
             key = keys(task, (images.stamp(task.image), masks.stamp(task.mask)))
-        if key is not None and ledger.done(task, key, files_of(task.out, job.settings.samples), out):
-            outcomes[task.out] = Outcome(note=ledger.records[task.out].note)
+        if key is not None and journal.done(task, key, files_of(task.out, job.settings.samples), out):
+            outcomes[task.out] = Outcome(note=journal.records[task.out].note)
         else:
             left.append(task)
     return outcomes, left
 
 
 def _fill(
-    hands: Hands,
+    workers: Workers,
     left: list[Task],
-    ledger: Ledger,
+    journal: Journal,
     keys: _Keys,
     outcomes: dict[str, Outcome],
     show: Callable[[Progress], None],
@@ -187,13 +194,13 @@ def _fill(
     """Have the rest filled, and write down each answer."""
     progress = Progress(len(left) + len(outcomes), len(outcomes))
     show(progress)
-    for answer in hands.run(left):
+    for answer in workers.run(left):
         task = answer.task
         outcomes[task.out] = Outcome(answer.reason, answer.note)
         if answer.reason is None:
-            ledger.add(task, keys(task, answer.stamps) or "", answer.sizes, answer.note, answer.seconds)
+            journal.add(task, keys(task, answer.stamps) or "", answer.sizes, answer.note, answer.seconds)
             progress = replace(progress, done=progress.done + 1)
         else:
-            ledger.fail(task, answer.reason)
+            journal.fail(task, answer.reason)
             progress = replace(progress, failed=progress.failed + 1)
         show(progress)

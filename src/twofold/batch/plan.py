@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from twofold.batch.manifest import MANIFEST_ENDINGS, read_manifest
 from twofold.batch.naming import KEEP, Task, name_outputs
 from twofold.batch.pairing import PICTURE_ENDINGS, Pairing, one_mask_for_all, pair_names, split_shared
-from twofold.batch.places import LocalPlace, RemotePlace, check_apart, open_place
+from twofold.batch.storage import LocalStorage, Storage, check_apart, open_storage
 from twofold.batch.work import Settings
 from twofold.errors import InputError
 
@@ -68,10 +68,10 @@ def plan_job(job: Job) -> Plan:
         InputError: if an option, a folder or a name cannot be used.
     """
     _check(job)
-    images, out = open_place(job.images), open_place(job.out)
+    images, out = open_storage(job.images), open_storage(job.out)
     masks, file = _masks(job.masks)
     for place in (images, masks):
-        if isinstance(place, LocalPlace) and not place.root.is_dir():
+        if isinstance(place, LocalStorage) and not place.root.is_dir():
             raise InputError(f"{place.text} is not a folder; give a folder that exists")
     check_apart(out, [images] if file else [images, masks])
     if file.lower().endswith(MANIFEST_ENDINGS):
@@ -109,19 +109,19 @@ def _check(job: Job) -> None:
         raise InputError(f"format is {job.format!r}; give one of {', '.join(FORMATS)}")
 
 
-def _masks(text: str) -> tuple[LocalPlace | RemotePlace, str]:
+def _masks(text: str) -> tuple[Storage, str]:
     """The folder that MASKS is, or that holds it, and its name if it is a manifest or one mask."""
-    place = open_place(text)
-    folder = isinstance(place, LocalPlace) and place.root.is_dir()
+    place = open_storage(text)
+    folder = isinstance(place, LocalStorage) and place.root.is_dir()
     if folder or not text.lower().endswith((*MANIFEST_ENDINGS, *PICTURE_ENDINGS)):
         return place, ""
-    if isinstance(place, LocalPlace):
-        return LocalPlace(place.root.parent), place.root.name
+    if isinstance(place, LocalStorage):
+        return LocalStorage(place.root.parent), place.root.name
     parent, _, name = text.rpartition("/")
-    return open_place(parent), name
+    return open_storage(parent), name
 
 
-def _content(place: LocalPlace | RemotePlace, name: str) -> bytes:
+def _content(place: Storage, name: str) -> bytes:
     try:
         return place.read(name)
     except OSError as error:
@@ -131,8 +131,8 @@ def _content(place: LocalPlace | RemotePlace, name: str) -> bytes:
         ) from error
 
 
-def _same(first: LocalPlace | RemotePlace, second: LocalPlace | RemotePlace) -> bool:
-    if isinstance(first, LocalPlace) and isinstance(second, LocalPlace):
+def _same(first: Storage, second: Storage) -> bool:
+    if isinstance(first, LocalStorage) and isinstance(second, LocalStorage):
         return first.root.resolve() == second.root.resolve()
     return first.text == second.text
 

@@ -1,6 +1,6 @@
-"""The same job on a Ray cluster: Ray Data hands out names, actors fill, and nobody sends pixels around.
+"""The same job on a Ray cluster: Ray Data workers out names, actors fill, and nobody sends pixels around.
 
-Each actor owns a crew of one worker process, so a picture that crashes its decoder ends that process and
+Each actor owns a pool of one worker process, so a picture that crashes its decoder ends that process and
 not the actor; actors that die, or whose machines do, are started again by Ray, which repeats what they
 had in hand. Whatever is repeated ends in the same bytes.
 """
@@ -17,11 +17,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from twofold.batch.child import Hello
-from twofold.batch.crew import Crew
 from twofold.batch.naming import Task
-from twofold.batch.places import LocalPlace, RemotePlace, open_place
+from twofold.batch.storage import RemoteStorage, Storage, open_storage
 from twofold.batch.work import Answer, Settings, Work
+from twofold.batch.worker import Hello
+from twofold.batch.worker_pool import WorkerPool
 from twofold.engine.model_name import read_name
 from twofold.errors import InputError, MissingExtraError, TwofoldError
 
@@ -31,7 +31,7 @@ _MOST_BLOCKS = 20_000
 
 
 class Cluster:
-    """Actors of a Ray cluster, behind the same methods as ``Crew``.
+    """Actors of a Ray cluster, behind the same methods as ``WorkerPool``.
 
     The cluster is the one that ``RAY_ADDRESS`` names, or that Ray is connected to already, else one is
     started on this machine and stopped at the end.
@@ -44,7 +44,7 @@ class Cluster:
     def __init__(
         self,
         work: Work,
-        out: LocalPlace | RemotePlace,
+        out: Storage,
         *,
         workers: int | None = None,
         timeout: float | None = None,
@@ -123,26 +123,26 @@ class _FillActor:
     """Lives in an actor and holds the model, in a worker process of its own."""
 
     def __init__(self, work: Work, out: str, timeout: float | None) -> None:
-        place = open_place(out)
-        if isinstance(place, RemotePlace):  # then files wait on the actor's own machine
+        place = open_storage(out)
+        if isinstance(place, RemoteStorage):  # then files wait on the actor's own machine
             self._folder = tempfile.TemporaryDirectory(prefix="twofold-", ignore_cleanup_errors=True)
             work = replace(work, staging=Path(self._folder.name))
-        self.crew = Crew(work, place, workers=1, timeout=timeout)
+        self.pool = WorkerPool(work, place, workers=1, timeout=timeout)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Fill a handful of pictures."""
         tasks = [pickle.loads(task) for task in batch["task"]]
-        return {"answer": [pickle.dumps(answer) for answer in self.crew.run(tasks)]}
+        return {"answer": [pickle.dumps(answer) for answer in self.pool.run(tasks)]}
 
 
 def _hello(arguments: dict[str, Any]) -> bytes:
     """What a worker on some machine of the cluster says of the model."""
     try:
-        crew = _FillActor(**arguments).crew
+        pool = _FillActor(**arguments).pool
     except TwofoldError as error:
         return pickle.dumps(Hello(refusal=error))
-    crew.close()
-    return pickle.dumps(crew.hello)
+    pool.close()
+    return pickle.dumps(pool.hello)
 
 
 def _wants_gpu(settings: Settings, resources: dict[str, float]) -> bool:

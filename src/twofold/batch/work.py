@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from twofold.batch.naming import Task
-from twofold.batch.places import LocalPlace, RemotePlace, open_place
-from twofold.engine.external.classical import CLASSICAL
-from twofold.engine.external.command import Command
-from twofold.engine.model_name import read_name
+from twofold.batch.storage import Storage, open_storage
+from twofold.engine.load import load
 from twofold.errors import TwofoldError
-from twofold.inpainter import Inpainter
 from twofold.pixels import MaskWarning, check_output, read_hole, read_photo, write_photo
 
 NOTHING_TO_FILL = "the mask has no hole, so the picture is copied"
@@ -95,22 +92,6 @@ def task_seed(seed: int, task: Task) -> int:
     return int.from_bytes(hashlib.sha256(whole).digest()[:6], "big")
 
 
-def open_painter(settings: Settings) -> Inpainter:
-    """Load the model; those that need no torch are opened without it, in a tenth of the time.
-
-    Raises:
-        TwofoldError: see ``twofold.load``.
-    """
-    name = read_name(settings.model)
-    if not settings.options and name.kind == "classical":
-        return CLASSICAL[str(name.target)](name=name.label)
-    if not settings.options and name.kind == "command":
-        return Command(str(name.target), name=name.label)
-    from twofold.engine.load import load
-
-    return load(settings.model, device=settings.device, options=dict(settings.options) or None)
-
-
 class Filler:
     """Fills tasks one by one; whatever is wrong with one is told in its answer."""
 
@@ -120,10 +101,11 @@ class Filler:
         Raises:
             TwofoldError: if it cannot be used.
         """
-        self.painter = open_painter(work.settings)
+        settings = work.settings
+        self.inpainter = load(settings.model, device=settings.device, options=dict(settings.options) or None)
         self._work = work
-        self._images: LocalPlace | RemotePlace = open_place(work.images)
-        self._masks: LocalPlace | RemotePlace = open_place(work.masks)
+        self._images: Storage = open_storage(work.images)
+        self._masks: Storage = open_storage(work.masks)
         self._numbers = count()
 
     def fill(self, task: Task) -> Answer:
@@ -166,8 +148,8 @@ class Filler:
             shown[str(mask)] = task.mask
             hole = read_hole(mask, photo.height, photo.width)
             check_output(staged[0], photo.pixels)
-            result = self.painter.fill(
-                photo.pixels, hole, samples=settings.samples, seed=task_seed(settings.seed, task)
+            result = self.inpainter.fill(
+                photo, hole, samples=settings.samples, seed=task_seed(settings.seed, task)
             )
             for sample, path in zip(result.samples, staged, strict=True):
                 write_photo(photo.with_pixels(sample.image), path)

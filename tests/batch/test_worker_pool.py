@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from batch.pictures import DEADLY, KILL_WORKER, folders, picture, tool
-from twofold.batch import child, crew
-from twofold.batch.crew import Crew
+from twofold.batch import worker, worker_pool
 from twofold.batch.naming import Task
-from twofold.batch.places import LocalPlace
+from twofold.batch.storage import LocalStorage
 from twofold.batch.work import Answer, Settings, Work
+from twofold.batch.worker_pool import WorkerPool
 from twofold.errors import CheckpointError, InputError
 
 NAMES = [f"{letter}.png" for letter in "abcdef"]
@@ -32,9 +32,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def a_crew(root: Path, model: str = "opencv-telea", **options: object) -> Crew:
+def a_pool(root: Path, model: str = "opencv-telea", **options: object) -> WorkerPool:
     work = Work(str(root / "images"), str(root / "masks"), root / "staging", Settings(model))
-    return Crew(work, LocalPlace(root / "out"), **options)  # type: ignore[arg-type]
+    return WorkerPool(work, LocalStorage(root / "out"), **options)  # type: ignore[arg-type]
 
 
 def by_name(answers: Iterator[Answer]) -> dict[str, str | None]:
@@ -63,8 +63,8 @@ def eventually(check, seconds: float = 10.0) -> bool:
     return False
 
 
-def test_files_are_at_their_place_when_answers_come_and_a_crew_works_again(root: Path) -> None:
-    with closing(a_crew(root, workers=2)) as workers:
+def test_files_are_at_their_place_when_answers_come_and_a_pool_works_again(root: Path) -> None:
+    with closing(a_pool(root, workers=2)) as workers:
         for half in (TASKS[:3], TASKS[3:]):
             seen = set()
             for answer in workers.run(half):
@@ -81,7 +81,7 @@ def test_files_are_at_their_place_when_answers_come_and_a_crew_works_again(root:
 def test_a_picture_that_ends_workers_fails_after_the_second_and_no_other_does(root: Path) -> None:
     picture(root / "images" / "c.png", DEADLY)
     model = tool(root / "tool.py", KILL_WORKER)
-    with closing(a_crew(root, model, workers=1)) as workers:
+    with closing(a_pool(root, model, workers=1)) as workers:
         found = by_name(workers.run(TASKS))
     assert "it ended 2 workers (SIGKILL)" in str(found.pop("c.png"))
     assert set(found.values()) == {None}
@@ -93,7 +93,7 @@ def test_a_worker_that_dies_once_is_replaced_and_its_picture_filled(root: Path) 
     picture(root / "images" / "c.png", DEADLY)
     once = "if os.path.exists(sys.argv[0] + '.done'): image[0, 0] = 0\nopen(sys.argv[0] + '.done', 'w')\n"
     model = tool(root / "tool.py", once + KILL_WORKER)
-    with closing(a_crew(root, model, workers=1)) as workers:
+    with closing(a_pool(root, model, workers=1)) as workers:
         assert by_name(workers.run([TASKS[2]])) == {"c.png": None}
 
 
@@ -104,7 +104,7 @@ def test_a_picture_that_takes_too_long_fails_and_what_it_started_is_ended(root: 
         "if tuple(image[0, 0]) == (1, 2, 3):\n    open(sys.argv[0] + '.pid', 'w').write(str(os.getpid()))\n"
     )
     model = tool(root / "tool.py", hang + "    time.sleep(60)")
-    with closing(a_crew(root, model, workers=1, timeout=3)) as workers:
+    with closing(a_pool(root, model, workers=1, timeout=3)) as workers:
         found = by_name(workers.run(TASKS[1:4]))
     assert str(found.pop("c.png")).startswith("it took more than 3 seconds")
     assert set(found.values()) == {None}
@@ -114,22 +114,22 @@ def test_a_picture_that_takes_too_long_fails_and_what_it_started_is_ended(root: 
 
 def test_a_model_that_is_refused_is_refused_in_its_own_words(root: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no model 'nonsense'"):
-        a_crew(root, "nonsense")
+        a_pool(root, "nonsense")
     assert [path.name for path in (root / "staging").iterdir()] == ["workers.log"]
 
 
 def test_workers_that_die_while_they_load_end_the_job(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(a_crew(root, workers=1)) as workers:
+    with closing(a_pool(root, workers=1)) as workers:
         workers._children[0].kill()
         workers._children[0] = None
-        monkeypatch.setattr(child.sys, "executable", "/bin/false")
+        monkeypatch.setattr(worker.sys, "executable", "/bin/false")
         with pytest.raises(InputError, match=r"workers die while they load opencv-telea .*run|see"):
             list(workers.run(TASKS))
 
 
 def test_a_model_that_changes_meanwhile_ends_the_job(root: Path) -> None:
     model = tool(root / "tool.py", "")
-    with closing(a_crew(root, model, workers=1)) as workers:
+    with closing(a_pool(root, model, workers=1)) as workers:
         workers._children[0].kill()
         workers._children[0] = None
         tool(root / "tool.py", "filled += 1")
@@ -140,16 +140,16 @@ def test_a_model_that_changes_meanwhile_ends_the_job(root: Path) -> None:
 def test_a_full_disk_ends_the_job_and_another_error_one_picture(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = LocalPlace.put
+    put = LocalStorage.put
     faults = {"b.png": OSError(5, "Input/output error")}
 
-    def faulty(place: LocalPlace, file: Path, name: str) -> None:
+    def faulty(place: LocalStorage, file: Path, name: str) -> None:
         if name in faults:
             raise faults[name]
         put(place, file, name)
 
-    monkeypatch.setattr(LocalPlace, "put", faulty)
-    with closing(a_crew(root, workers=1)) as workers:
+    monkeypatch.setattr(LocalStorage, "put", faulty)
+    with closing(a_pool(root, workers=1)) as workers:
         found = by_name(workers.run(TASKS))
         assert "cannot write b.png" in str(found.pop("b.png"))
         assert set(found.values()) == {None}
@@ -159,7 +159,7 @@ def test_a_full_disk_ends_the_job_and_another_error_one_picture(
 
 
 def test_leaving_in_the_middle_ends_the_workers(root: Path) -> None:
-    workers = a_crew(root, workers=2)
+    workers = a_pool(root, workers=2)
     answers = workers.run(TASKS)
     next(answers)
     processes = [one._process for one in workers._children if one is not None]
@@ -176,8 +176,8 @@ def test_workers_end_when_their_owner_is_killed(root: Path, busy: bool) -> None:
 import sys
 from pathlib import Path
 sys.path.append({str(Path(__file__).parents[1])!r})
-from batch.test_crew import a_crew, TASKS
-workers = a_crew(Path({str(root)!r}), {model!r}, workers=2)
+from batch.test_crew import a_pool, TASKS
+workers = a_pool(Path({str(root)!r}), {model!r}, workers=2)
 answers = workers.run(TASKS)
 if not {busy}:
     list(answers)
@@ -199,13 +199,13 @@ input()
 
 def test_devices_are_shared_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[str] = []
-    hello = child.Hello("name", "print", devices=2)
+    hello = worker.Hello("name", "print", devices=2)
 
     class Fake:
         def __init__(self, work: Work, log: Path) -> None:
             chosen.append(work.settings.device)
 
-        def hello(self) -> child.Hello:
+        def hello(self) -> worker.Hello:
             return hello
 
         def ask(self, task: Task, limit: float | None) -> Answer:
@@ -216,8 +216,8 @@ def test_devices_are_shared_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
         def kill(self, grace: float = 0) -> None: ...
 
-    monkeypatch.setattr(crew, "Child", Fake)
-    with closing(a_crew(root)) as workers:
+    monkeypatch.setattr(worker_pool, "Worker", Fake)
+    with closing(a_pool(root)) as workers:
         assert workers.workers == 2
         workers._children[0] = None
         assert len(list(workers.run(TASKS * 5))) == 30

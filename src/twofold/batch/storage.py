@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from twofold.errors import ImageError, InputError, MissingExtraError
 
@@ -27,51 +27,14 @@ _VERSION_KEYS = (
 )
 
 
-class Place(Protocol):
-    """A folder; names in it are relative, with ``/`` between sub-folders."""
+class LocalStorage:
+    """A folder of this machine, or one that every machine sees under the same path.
 
-    text: str
-    """How the user wrote it."""
+    Names in it are relative, with ``/`` between sub-folders.
 
-    def names(self, endings: Collection[str], *, but: Collection[Place] = ()) -> Iterator[str]:
-        """Files at any depth with one of the endings, in no order; nothing hidden, nothing in ``but``."""
-        ...
-
-    def stamp(self, name: str) -> str | None:
-        """What changes when the file does; None if there is no such file."""
-        ...
-
-    def size(self, name: str) -> int | None:
-        """Bytes of a file; None if there is no such file."""
-        ...
-
-    def reading(self, name: str) -> Any:
-        """A context that gives a ``Path`` of this machine to read the file from.
-
-        Raises:
-            ImageError: if it cannot be fetched.
-        """
-        ...
-
-    def read(self, name: str) -> bytes:
-        """The content of a small file; raises OSError."""
-        ...
-
-    def put(self, file: Path, name: str) -> None:
-        """Move a file of this machine here, making folders; raises OSError."""
-        ...
-
-    def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
-        ...
-
-    def learn(self) -> None:
-        """Get ready to be asked for many stamps and sizes of files that do not change meanwhile."""
-        ...
-
-
-class LocalPlace:
-    """A folder of this machine, or one that every machine sees under the same path."""
+    Attributes:
+        text: how the user wrote it.
+    """
 
     def __init__(self, root: Path) -> None:
         """Take a folder, which need not exist yet."""
@@ -79,9 +42,12 @@ class LocalPlace:
         self.text = str(root)
         self._made: set[Path] = set()
 
-    def names(self, endings: Collection[str], *, but: Collection[Place] = ()) -> Iterator[str]:
-        """See ``Place``; links to folders are followed, each folder once."""
-        closed = {os.path.realpath(place.root) for place in but if isinstance(place, LocalPlace)}
+    def names(self, endings: Collection[str], *, but: Collection[Storage] = ()) -> Iterator[str]:
+        """Files at any depth with one of the endings, in no order; nothing hidden, nothing in ``but``.
+
+        Links to folders are followed, each folder once.
+        """
+        closed = {os.path.realpath(place.root) for place in but if isinstance(place, LocalStorage)}
         for folder, folders, files in os.walk(self.root, followlinks=True):
             real = os.path.realpath(folder)
             if real in closed:
@@ -96,7 +62,7 @@ class LocalPlace:
                     yield prefix + name
 
     def stamp(self, name: str) -> str | None:
-        """Size and time of change."""
+        """Size and time of change: another one when the file changes; None if there is no such file."""
         try:
             state = (self.root / name).stat()
         except OSError:
@@ -104,7 +70,7 @@ class LocalPlace:
         return f"{state.st_size}-{state.st_mtime_ns}"
 
     def size(self, name: str) -> int | None:
-        """See ``Place``."""
+        """Bytes of a file; None if there is no such file."""
         try:
             return (self.root / name).stat().st_size
         except OSError:
@@ -112,17 +78,20 @@ class LocalPlace:
 
     @contextmanager
     def reading(self, name: str) -> Iterator[Path]:
-        """The file itself."""
+        """The file itself, as a path of this machine to read from."""
         if "://" in name:
             raise ImageError(f"{name} is not in {self.text}; give all places as URIs, or none")
         yield self.root / name
 
     def read(self, name: str) -> bytes:
-        """See ``Place``."""
+        """The content of a small file; raises OSError."""
         return (self.root / name).read_bytes()
 
     def put(self, file: Path, name: str) -> None:
-        """Rename the file, which must be on the same file system: it appears whole or not at all."""
+        """Move a file of this machine here, making folders; raises OSError.
+
+        It is renamed, and so must be on the same file system: it appears whole or not at all.
+        """
         target = self.root / name
         if target.parent not in self._made:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -130,15 +99,15 @@ class LocalPlace:
         file.replace(target)
 
     def remove(self, name: str) -> None:
-        """See ``Place``."""
+        """Remove a file, if it is there."""
         (self.root / name).unlink(missing_ok=True)
 
     def learn(self) -> None:
-        """Nothing: the system answers each question at once."""
+        """Get ready to be asked for many stamps and sizes: nothing to do, the system answers at once."""
 
 
-class RemotePlace:
-    """A folder that fsspec reaches. Object stores show a file whole or not at all."""
+class RemoteStorage:
+    """The same of a folder that fsspec reaches. Object stores show a file whole or not at all."""
 
     def __init__(self, url: str) -> None:
         """Connect.
@@ -161,9 +130,9 @@ class RemotePlace:
         self._listed: dict[str, dict[str, Any]] | None = None
         self._made: set[str] = set()
 
-    def names(self, endings: Collection[str], *, but: Collection[Place] = ()) -> Iterator[str]:
-        """See ``Place``; one listing, which is kept for stamps and sizes."""
-        closed = tuple(f"{place.text}/" for place in but if isinstance(place, RemotePlace))
+    def names(self, endings: Collection[str], *, but: Collection[Storage] = ()) -> Iterator[str]:
+        """See ``LocalStorage``; one listing, which is kept for stamps and sizes."""
+        closed = tuple(f"{place.text}/" for place in but if isinstance(place, RemoteStorage))
         for name in self._list():
             inside = name.rpartition("/")[0]
             if any(part.startswith(".") for part in name.split("/")):
@@ -182,7 +151,7 @@ class RemotePlace:
         return f"{info.get('size')}-{version}"
 
     def size(self, name: str) -> int | None:
-        """See ``Place``."""
+        """See ``LocalStorage``."""
         info = self._info(name)
         return None if info is None else int(info["size"])
 
@@ -201,7 +170,7 @@ class RemotePlace:
             yield copy
 
     def read(self, name: str) -> bytes:
-        """See ``Place``."""
+        """See ``LocalStorage``."""
         return bytes(self._files.cat_file(self._path(name)))
 
     def put(self, file: Path, name: str) -> None:
@@ -216,7 +185,7 @@ class RemotePlace:
         file.unlink()
 
     def remove(self, name: str) -> None:
-        """See ``Place``."""
+        """See ``LocalStorage``."""
         with suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
 
@@ -250,26 +219,29 @@ class RemotePlace:
         return info
 
 
+Storage = LocalStorage | RemoteStorage
+
+
 def is_remote(text: str) -> bool:
     """Whether this is an address of fsspec; ``file://`` is a folder of this machine."""
     return "://" in text and not text.startswith("file://")
 
 
-def open_place(text: str) -> LocalPlace | RemotePlace:
+def open_storage(text: str) -> Storage:
     """The place that a path or an address names."""
     if is_remote(text):
-        return RemotePlace(text)
-    return LocalPlace(Path(text.removeprefix("file://")))
+        return RemoteStorage(text)
+    return LocalStorage(Path(text.removeprefix("file://")))
 
 
-def check_apart(out: LocalPlace | RemotePlace, inputs: Collection[LocalPlace | RemotePlace]) -> None:
+def check_apart(out: Storage, inputs: Collection[Storage]) -> None:
     """Refuse an OUT that is, or holds, a folder of inputs: outputs might take the place of inputs.
 
     Raises:
         InputError: if so.
     """
     for place in inputs:
-        if isinstance(out, LocalPlace) and isinstance(place, LocalPlace):
+        if isinstance(out, LocalStorage) and isinstance(place, LocalStorage):
             mixed = place.root.resolve().is_relative_to(out.root.resolve())
         else:
             mixed = f"{place.text}/".startswith(f"{out.text}/")

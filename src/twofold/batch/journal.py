@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from twofold.batch.naming import Task
-from twofold.batch.places import STATE, LocalPlace, RemotePlace
+from twofold.batch.storage import STATE, LocalStorage, RemoteStorage, Storage
 
 RULES = 1
 """Raised when the same inputs and settings give other files than before."""
@@ -50,7 +50,7 @@ def key_of(
 
     Args:
         task: what was filled.
-        stamps: of picture and mask, see ``Place.stamp``.
+        stamps: of picture and mask, see ``Storage.stamp``.
         fingerprint: of the model.
         settings: seed, samples and options.
     """
@@ -58,14 +58,14 @@ def key_of(
     return hashlib.sha256(whole.encode()).hexdigest()[:24]
 
 
-class Ledger:
+class Journal:
     """The journals in OUT; one is written, that of this shard.
 
     Attributes:
         records: output -> what is known of it.
     """
 
-    def __init__(self, out: LocalPlace | RemotePlace, shard: tuple[int, int]) -> None:
+    def __init__(self, out: Storage, shard: tuple[int, int]) -> None:
         """Read the journals, except those of other shards of as many: they tell of other pictures."""
         self.records: dict[str, Record] = {}
         self._name = f"journal-{shard[0]}-of-{shard[1]}"
@@ -75,12 +75,12 @@ class Ledger:
                 newest = max(newest, self._take(line))
         self.run = newest + 1
         self._writer: _Appending | _Uploading
-        if isinstance(out, LocalPlace):
+        if isinstance(out, LocalStorage):
             self._writer = _Appending(out.root / STATE / f"{self._name}.jsonl")
         else:
             self._writer = _Uploading(out, f"{STATE}/{self._name}-{self.run}")
 
-    def done(self, task: Task, key: str, files: list[str], out: LocalPlace | RemotePlace) -> bool:
+    def done(self, task: Task, key: str, files: list[str], out: Storage) -> bool:
         """Whether all files of a task are there, made in the way that ``key`` says."""
         record = self.records.get(task.out)
         return (
@@ -110,7 +110,7 @@ class Ledger:
         """Write what is left to write."""
         self._writer.close()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Journal:
         return self
 
     def __exit__(
@@ -162,7 +162,7 @@ class _Appending:
 class _Uploading:
     """Puts lines into a store that cannot append, many at a time; a kill loses the last few."""
 
-    def __init__(self, out: RemotePlace, name: str) -> None:
+    def __init__(self, out: RemoteStorage, name: str) -> None:
         self._out, self._name = out, name
         self._lines: list[bytes] = []
         self._files = 0
@@ -188,10 +188,10 @@ class _Uploading:
         self.flush()
 
 
-def _journals(out: LocalPlace | RemotePlace, shard: tuple[int, int]) -> list[str]:
+def _journals(out: Storage, shard: tuple[int, int]) -> list[str]:
     """Names of the journals that may tell of this shard's pictures, the parts of each in their order."""
     names: list[str] = []
-    if isinstance(out, LocalPlace):
+    if isinstance(out, LocalStorage):
         folder = out.root / STATE
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     else:

@@ -1,4 +1,4 @@
-"""A crew of worker processes: hands out tasks, replaces who dies, moves finished files to their place."""
+"""A pool of worker processes: workers out tasks, replaces who dies, moves finished files to their place."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from queue import SimpleQueue
 
-from twofold.batch.child import GRACE, Child, Hello, WorkerDiedError
 from twofold.batch.cores import default_workers
 from twofold.batch.naming import Task, files_of
-from twofold.batch.places import LocalPlace, RemotePlace
+from twofold.batch.storage import Storage
 from twofold.batch.work import Answer, Work, nothing_fits
+from twofold.batch.worker import GRACE, Hello, Worker, WorkerDiedError
 from twofold.errors import InputError, TwofoldError
 
 _STARTS = 3
@@ -27,7 +27,7 @@ _DEATHS = 2
 """So many workers may die of one picture."""
 
 
-class Crew:
+class WorkerPool:
     """Workers on this machine, one model each.
 
     Attributes:
@@ -38,7 +38,7 @@ class Crew:
     def __init__(
         self,
         work: Work,
-        out: LocalPlace | RemotePlace,
+        out: Storage,
         *,
         workers: int | None = None,
         timeout: float | None = None,
@@ -62,7 +62,7 @@ class Crew:
         self._stopping = False
         self._lock = threading.Lock()
         self.hello = Hello()
-        self._children: list[Child | None] = [None]
+        self._children: list[Worker | None] = [None]
         try:
             self.hello = self._start(0)
         except BaseException:
@@ -160,7 +160,7 @@ class Crew:
         if self.hello.devices > 1 and settings.device in ("auto", "cuda"):
             settings = replace(settings, device=f"cuda:{rank % self.hello.devices}")
         for attempt in range(1, _STARTS + 1):
-            child = Child(replace(self._work, settings=settings), self._log)
+            child = Worker(replace(self._work, settings=settings), self._log)
             self._children[rank] = child
             try:
                 hello = child.hello()

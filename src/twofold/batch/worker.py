@@ -2,7 +2,8 @@
 
 Whatever happens inside it, a crash of a decoder or the system's out-of-memory killer, happens to one
 picture. It never touches OUT: it writes into a staging folder, and who owns it moves files to their place.
-When its owner dies, by whatever signal, its input ends and it ends itself.
+When its owner dies, by whatever signal, its input ends and it ends itself, with the command that it may be
+running: workers of pebble and of concurrent.futures go on until their task is done.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class WorkerDiedError(Exception):
             super().__init__(signal.Signals(-status).name)
 
 
-class Child:
+class Worker:
     """A worker process, from the outside."""
 
     def __init__(self, work: Work, log: Path) -> None:
@@ -75,7 +76,7 @@ class Child:
         """
         # The package's folder last: what the interpreter finds by itself comes first.
         root = str(Path(__file__).parents[2])
-        code = f"import sys; sys.path.append({root!r}); from twofold.batch.child import main; main()"
+        code = f"import sys; sys.path.append({root!r}); from twofold.batch.worker import main; main()"
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
@@ -185,8 +186,7 @@ def _serve() -> None:
         _send(Hello(refusal=error), answers)
         sys.exit(1)
     devices = _use(work.settings)
-    painter = filler.painter
-    _send(Hello(painter.name, getattr(painter, "fingerprint", None), devices), answers)
+    _send(Hello(filler.inpainter.name, filler.inpainter.fingerprint, devices), answers)
     while True:
         _send(filler.fill(questions.get()), answers)
 
