@@ -41,7 +41,7 @@ def application(settings: Settings, *, replicas: int = 1, cpus: float = 1.0) -> 
         settings: of every replica. ``host`` and ``port`` are the proxy's, ``serve.start(http_options=...)``:
             a server that other machines can reach needs a token, and its names in ``allow_hosts``.
         replicas: how many.
-        cpus: cores that each one is given; its models run on so many threads unless ``threads`` says other.
+        cpus: cores that each one is given; its models run on as many threads unless ``threads`` says other.
 
     Raises:
         InputError: if the host is not this machine's own and there is no token.

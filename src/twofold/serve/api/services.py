@@ -24,11 +24,11 @@ from twofold.serve.security.request_body import Body, BodyLimit
 from twofold.serve.settings import Settings
 
 DECODERS = 2
-"""So many pictures are decoded at the same time; each may take several times its body's memory."""
+"""Pictures that are decoded at the same time; each may take several times its body's memory."""
 PIECE = 256 * 1024
 """Bytes of an answer that are handed on at once; the next ones wait until the client has read."""
 COMPLAINTS = 3
-"""So many things that are wrong with a request are named."""
+"""Faults of a request that are named at most."""
 
 Asked = TypeVar("Asked", bound=BaseModel)
 Answer = TypeVar("Answer")
