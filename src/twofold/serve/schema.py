@@ -52,7 +52,7 @@ class SamplingRequest(_Asked):
     )
     top_p: Annotated[float, Field(strict=True, gt=0, le=1)] | None = Field(
         None,
-        description="Top-p sampling: among the likeliest codes up to this probability in total; 1: among all.",
+        description="Top-p sampling: the likeliest codes up to this probability in total; 1: all.",
     )
 
     def given(self) -> dict[str, float]:
