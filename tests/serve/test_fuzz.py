@@ -19,6 +19,7 @@ import pytest
 
 import twofold
 from serve.live import Live, order, pixels_of, sample_value, scene, serving, wait_until
+from twofold.serve import run
 from twofold.serve.app import create_app
 from twofold.serve.security import request_body
 from twofold.serve.settings import Settings
@@ -253,6 +254,7 @@ class Fuzzer:
 @pytest.fixture
 def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     monkeypatch.setattr(request_body, "LINGER", 0.05)
+    monkeypatch.setattr(run, "KEEP_ALIVE_SECONDS", 1.0)  # the end of all connections is waited for
     with serving(create_app(SETTINGS), SETTINGS) as server, server.client() as client:
         wait_until(lambda: client.get("/ready").status_code == 200, "the model")
         yield server

@@ -14,7 +14,7 @@ import pytest
 from serve.live import order
 from serve.process import PATIENCE, Process, process
 from twofold.errors import InputError
-from twofold.serve.run import address_of, announce, is_private, listen
+from twofold.serve.run import address_of, announce, listen
 from twofold.serve.settings import Settings
 
 
@@ -132,12 +132,6 @@ def test_a_port_in_use_is_one_sentence() -> None:
 def test_a_host_that_is_not_this_machines_is_one_sentence(host: str) -> None:
     with pytest.raises(InputError, match=r"cannot be (found|used)"):
         listen(host, 0)
-
-
-@pytest.mark.parametrize(("host", "private"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])
-def test_only_loopback_is_private(host: str, private: bool) -> None:
-    with listen(host, 0) as listener:
-        assert is_private(listener) == private
 
 
 def test_the_address_can_be_opened() -> None:

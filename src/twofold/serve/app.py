@@ -88,7 +88,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         warming.cancel()
         await services.leave()
         services.decoders.shutdown(wait=False, cancel_futures=True)
-        services.pool.close()
 
 
 def _answer(request: Request, error: Exception) -> Response:

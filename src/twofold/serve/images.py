@@ -163,14 +163,9 @@ def encode_picture(photo: Photo, format: str, *, quality: int | None = None) -> 
     return file.getvalue()
 
 
-def to_text(data: bytes) -> str:
-    """Base64 without line breaks."""
-    return base64.b64encode(data).decode("ascii")
-
-
-def encode_view(pixels: npt.NDArray[np.uint8]) -> str:
-    """A small picture of 8 bits as a PNG file in base64."""
-    return to_text(encode_picture(Photo(pixels), "png"))
+def encode_text(photo: Photo, format: str) -> str:
+    """The same in base64 without line breaks."""
+    return base64.b64encode(encode_picture(photo, format)).decode("ascii")
 
 
 def _too_many_bytes(what: str, most_bytes: int) -> ApiError:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
@@ -18,6 +17,7 @@ try:
     from ray.serve import Application
 
     from twofold.serve.app import create_app
+    from twofold.serve.security.policy import is_loopback
 except ImportError as error:
     if (error.name or "").startswith("twofold"):
         raise
@@ -41,14 +41,14 @@ def application(settings: Settings, *, replicas: int = 1, cpus: float = 1.0) -> 
         settings: of every replica. ``host`` and ``port`` are the proxy's, ``serve.start(http_options=...)``:
             a server that other machines can reach needs a token, and its names in ``allow_hosts``.
         replicas: how many.
-        cpus: cores that each one is given; its models run on so many threads unless ``threads`` says other.
+        cpus: cores that each one is given; its models run on as many threads unless ``threads`` says other.
 
     Raises:
         InputError: if the host is not this machine's own and there is no token.
     """
     if replicas < 1 or cpus <= 0:
         raise InputError(f"replicas is {replicas} and cpus {cpus}; give 1 or more, each with some of a core")
-    if settings.token is None and not _is_own(settings.host):
+    if settings.token is None and not is_loopback(settings.host):
         raise InputError(
             f"host is {settings.host}, which other machines can reach, and there is no token; give one that "
             "all replicas share"
@@ -102,16 +102,6 @@ def _setting(name: str, text: str) -> tuple[str, Any]:
         return own, TypeAdapter(kinds[own]).validate_python(value)
     except ValidationError as error:
         raise InputError(f"{name} is {text!r}: {error.errors()[0]['msg']}") from error
-
-
-def _is_own(host: str) -> bool:
-    """Whether only programs on this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _threads(cpus: float) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import secrets
 import socket
@@ -22,7 +21,7 @@ try:
 
     from twofold.serve.app import create_app
     from twofold.serve.security.connections import CONNECTIONS, BoundedProtocol
-    from twofold.serve.security.policy import WILDCARDS
+    from twofold.serve.security.policy import WILDCARDS, is_loopback
 except ImportError as error:
     if (error.name or "").startswith("twofold"):
         raise
@@ -60,7 +59,7 @@ def run(settings: Settings, listening: Listening | None = None) -> int:
     """
     listener = listen(settings.host, settings.port)
     with listener:
-        made_up = settings.token is None and not is_private(listener)
+        made_up = settings.token is None and not is_loopback(listener.getsockname()[0].partition("%")[0])
         settings = replace(
             settings,
             port=listener.getsockname()[1],
@@ -155,11 +154,6 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
     listener.setblocking(False)
     return listener
-
-
-def is_private(listener: socket.socket) -> bool:
-    """Whether only programs on this machine can reach it."""
-    return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def address_of(settings: Settings) -> str:

@@ -48,10 +48,11 @@ class SamplingRequest(_Asked):
         None, description="Above 1 more varied, below 1 more likely answers; 0 takes the likeliest."
     )
     top_k: Annotated[int, Field(strict=True, ge=0, le=512)] | None = Field(
-        None, description="Draw among so many likeliest codes only; 0: among all."
+        None, description="Top-k sampling: among this many of the likeliest codes; 0: among all."
     )
     top_p: Annotated[float, Field(strict=True, gt=0, le=1)] | None = Field(
-        None, description="Draw among the likeliest codes that together have this probability; 1: among all."
+        None,
+        description="Top-p sampling: the likeliest codes up to this probability in total; 1: all.",
     )
 
     def given(self) -> dict[str, float]:
@@ -63,9 +64,7 @@ class FillRequest(_Asked):
     """Fill the white part of a mask in a picture."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
-        json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "mask": EXAMPLE_MASK}]},
+        json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "mask": EXAMPLE_MASK}]}
     )
 
     image: PictureText
@@ -113,7 +112,7 @@ class SampleAnswer(_Told):
     structure: str | None = Field(None, description="A PNG file in base64, if asked for and there is one.")
     texture: str | None = None
     score: float | None = Field(
-        None, description="The model's own judge: higher is better; of one hole only."
+        None, description="The discriminator's score: higher is better; comparable for one hole only."
     )
     log_likelihood: float | None = None
     duplicate_of: int | None = Field(None, description="An earlier answer that this hardly differs from.")
@@ -139,21 +138,19 @@ class FillAnswer(DoneAnswer):
     samples: list[SampleAnswer]
 
 
-class JobAnswer(_Told):
-    """How a job stands."""
-
-    id: str
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
-    position: int = Field(description="How many others are worked on before it; 0 once it runs.")
-    done: int = Field(description="Steps done.")
-    total: int = Field(description="Steps expected; may grow.")
-
-
 class CancelAnswer(_Told):
     """What became of a job that was cancelled."""
 
     id: str
     state: Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class JobAnswer(CancelAnswer):
+    """How a job stands."""
+
+    position: int = Field(description="How many others are worked on before it; 0 once it runs.")
+    done: int = Field(description="Steps done.")
+    total: int = Field(description="Steps expected; may grow.")
 
 
 class OptionAnswer(_Told):
@@ -201,13 +198,9 @@ class ComposeRequest(_Asked):
     """The final picture: the original file, the hole, and what was chosen for it."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
         json_schema_extra={
-            "examples": [
-                {"image": EXAMPLE_IMAGE, "mask": EXAMPLE_MASK, "layers": [{"image": EXAMPLE_IMAGE}]},
-            ]
-        },
+            "examples": [{"image": EXAMPLE_IMAGE, "mask": EXAMPLE_MASK, "layers": [{"image": EXAMPLE_IMAGE}]}]
+        }
     )
 
     image: PictureText = Field(description="The original file.")

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from serve.live import Live, guarded, read_all, sample_value, serving, status_of, wait_until
 from twofold.serve.errors import ApiError
 from twofold.serve.security import request_body
-from twofold.serve.security.policy import Policy
+from twofold.serve.security.policy import Policy, is_loopback
 from twofold.serve.security.request_body import BodyLimit
 from twofold.serve.settings import Settings
 
@@ -93,6 +93,15 @@ def test_listening_on_all_addresses_takes_addresses_and_no_names() -> None:
 
 def test_a_star_takes_any_host() -> None:
     assert refused(Policy(Settings(allow_hosts=("*",))).check_host, Headers({"host": "any.example"})) == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),
+     ("::", False), ("192.168.1.5", False), ("localhost.evil.example", False), ("", False)],
+)  # fmt: skip
+def test_only_loopback_is_this_machines_own(host: str, own: bool) -> None:
+    assert is_loopback(host) == own
 
 
 # --- origin -------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twofold.serve.settings import Settings
 
 MOST_TIMES = 8
-"""All layers together may have so many times the pixels of the largest picture."""
+"""All layers together may have this many times the pixels of the largest picture."""
 ENDINGS = {"png": "png", "webp": "webp", "jpeg": "jpg", "tiff": "tif", "avif": "avif"}
 _STRIP = 1 << 20  # pixels that are blended at a time
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from twofold.serve.errors import ApiError, busy
-from twofold.serve.jobs.job import Job
+from twofold.serve.jobs.job import Event, Job
 from twofold.serve.jobs.model_pool import ModelPool
 from twofold.serve.jobs.queue import FillQueue
 from twofold.serve.metrics import Metrics
@@ -22,14 +24,15 @@ from twofold.serve.security.request_body import Body, BodyLimit
 from twofold.serve.settings import Settings
 
 DECODERS = 2
-"""So many pictures are decoded at the same time; each may take several times its body's memory."""
+"""Pictures that are decoded at the same time; each may take several times its body's memory."""
 PIECE = 256 * 1024
 """Bytes of an answer that are handed on at once; the next ones wait until the client has read."""
 COMPLAINTS = 3
-"""So many things that are wrong with a request are named."""
+"""Faults of a request that are named at most."""
 
 Asked = TypeVar("Asked", bound=BaseModel)
 Answer = TypeVar("Answer")
+Events = AsyncIterator[Event]
 
 
 @dataclass
@@ -124,11 +127,24 @@ async def send_pieces(send: Send, data: bytes) -> None:
         await send({"type": "http.response.body", "body": data[start : start + PIECE], "more_body": True})
 
 
-async def cancel_when_left(receive: Receive, job: Job) -> None:
-    """Cancel a job when its client leaves; to be run beside the answer."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    job.cancel()
+@asynccontextmanager
+async def events_of(
+    job: Job, receive: Receive, beat: float = math.inf
+) -> AsyncIterator[AsyncIterator[Event]]:
+    """The events of a job, for its one reader; a client that leaves, or the block's end, cancels the job."""
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        job.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        async with aclosing(job.events(beat)) as events:
+            yield events
+    finally:
+        watching.cancel()
+        job.cancel()
 
 
 def _not_of_schema(error: ValidationError) -> ApiError:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -14,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from twofold.serve.api.compose import compose
-from twofold.serve.api.services import InPieces, cancel_when_left, send_pieces, services_of
+from twofold.serve.api.services import InPieces, events_of, send_pieces, services_of
 from twofold.serve.api.sse import BEAT, encode_event
 from twofold.serve.api.sse import HEADERS as STREAM_HEADERS
 from twofold.serve.api.sse import MEDIA_TYPE as STREAM_TYPE
@@ -101,18 +99,13 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send."""
-        watch = asyncio.create_task(cancel_when_left(receive, self._job))
-        try:
+        async with events_of(self._job, receive, BEAT) as events:
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
-            async with aclosing(self._job.events(BEAT)) as events:
-                async for event in events:
-                    await send_pieces(send, encode_event(event))
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            watch.cancel()
-            self._job.cancel()
+            async for event in events:
+                await send_pieces(send, encode_event(event))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def whole_answer(request: Request, job: Job) -> dict[str, Any]:
@@ -124,20 +117,15 @@ async def whole_answer(request: Request, job: Job) -> dict[str, Any]:
     Raises:
         ApiError: how the job ended, if not well.
     """
-    watch = asyncio.create_task(cancel_when_left(request.receive, job))
     samples: list[dict[str, Any]] = []
-    try:
-        async with aclosing(job.events()) as events:
-            async for event in events:
-                if event.name == "sample":
-                    samples.append(event.data)
-                elif event.name == "done":
-                    return {**event.data, "samples": samples}
-                elif event.name == "error":
-                    raise ApiError(**event.data)
-    finally:
-        watch.cancel()
-        job.cancel()
+    async with events_of(job, request.receive) as events:
+        async for event in events:
+            if event.name == "sample":
+                samples.append(event.data)
+            elif event.name == "done":
+                return {**event.data, "samples": samples}
+            elif event.name == "error":
+                raise ApiError(**event.data)
     raise RuntimeError(f"job {job.id} ended without a last event")
 
 

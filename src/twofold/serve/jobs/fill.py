@@ -17,11 +17,9 @@ from twofold.serve.errors import bad_input, too_large
 from twofold.serve.images import (
     MEDIA_TYPES,
     check_format,
-    encode_picture,
-    encode_view,
+    encode_text,
     hole_from,
     picture_of,
-    to_text,
 )
 from twofold.serve.jobs.job import Event, Job
 from twofold.serve.jobs.model_pool import ModelPool
@@ -154,17 +152,20 @@ def sample_data(sample: Sample, task: FillTask) -> dict[str, Any]:
     """What a client is told of a sample: the fields of ``schema.SampleAnswer``."""
     region, request = task.region, task.request
     shown = np.ascontiguousarray(sample.image[region.slices])
-    view = encode_view if request.structures else lambda pixels: None
+
+    def view(pixels: npt.NDArray[np.uint8] | None) -> str | None:
+        return encode_text(Photo(pixels), "png") if request.structures and pixels is not None else None
+
     return {
         "index": sample.index,
-        "image": to_text(encode_picture(task.photo.with_pixels(shown), request.format)),
+        "image": encode_text(task.photo.with_pixels(shown), request.format),
         "media_type": MEDIA_TYPES[request.format],
         "left": region.left,
         "top": region.top,
         "width": region.width,
         "height": region.height,
-        "structure": None if sample.structure is None else view(sample.structure),
-        "texture": None if sample.texture is None else view(sample.texture),
+        "structure": view(sample.structure),
+        "texture": view(sample.texture),
         "score": _plain(sample.score),
         "log_likelihood": _plain(sample.log_likelihood),
         "duplicate_of": sample.duplicate_of,

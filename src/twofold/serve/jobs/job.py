@@ -28,7 +28,7 @@ StopCode = Literal["cancelled", "deadline"]
 SILENCE = "silence"
 """Name of what a reader gets while there is nothing to tell."""
 SAMPLES_AHEAD = 2
-"""So many samples may wait for the reader."""
+"""Samples that may wait for the reader."""
 UNREAD = 15.0
 """Seconds after which a job that nobody reads is given up."""
 STALLED = 120.0
@@ -184,7 +184,7 @@ class Job:
         Closing it before its end, or cancelling who waits for it, cancels the job.
 
         Args:
-            beat: after so many seconds without an event comes one of the name ``SILENCE``.
+            beat: after this many seconds without an event comes one of the name ``SILENCE``.
 
         Raises:
             RuntimeError: if there is a reader already.

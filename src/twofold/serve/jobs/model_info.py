@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 import twofold
 from twofold.engine.model_name import Kind, ModelName
 from twofold.errors import CheckpointError
 from twofold.families import FAMILIES
-from twofold.pixels.regular import open_regular
 from twofold.serve.schema import ModelAnswer, OptionAnswer
 
 LIMITS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_k": (0, 512), "top_p": (0.01, 1)}
 """Sampling options that clients may choose, and what a page offers of each."""
-_LARGEST_HEADER = 1 << 20
 _NOTES: dict[Kind, str] = {
     "classical": "a classical method, without learning",
     "command": "another program",
@@ -78,10 +78,8 @@ def _weights_of(target: str) -> Path:
 def _header(path: Path) -> dict[str, Any]:
     """Our document in the header of a safetensors file; empty where there is none."""
     try:
-        with open_regular(path) as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length)) if length <= _LARGEST_HEADER else {}
-        document = json.loads(header["__metadata__"]["twofold"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        with safe_open(path, "numpy") as file:
+            document = json.loads(file.metadata()["twofold"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

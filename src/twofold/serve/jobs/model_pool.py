@@ -113,11 +113,6 @@ class ModelPool:
         finally:
             lease.give_back()
 
-    def close(self) -> None:
-        """Let go of all models; nothing can be filled any more."""
-        for slot in self._slots.values():
-            slot.close()
-
 
 class _Slot:
     """One model, loaded or not."""
@@ -129,7 +124,6 @@ class _Slot:
         self.inpainter: Inpainter | None = None
         self._model, self._settings = model, settings
         self._failed_at = 0.0
-        self._closed = False
 
     @property
     def is_network(self) -> bool:
@@ -143,7 +137,7 @@ class _Slot:
             ApiError: if it cannot be loaded, or could not a moment ago.
         """
         info, start = self.info, time.monotonic()
-        if self._closed or (info.state == "failed" and start < self._failed_at + TRY_AGAIN):
+        if info.state == "failed" and start < self._failed_at + TRY_AGAIN:
             raise self._cannot()
         info.state = "loading"
         try:
@@ -157,10 +151,6 @@ class _Slot:
             info.diverse = self.inpainter.diverse
         info.state = "ready"
         return time.monotonic() - start
-
-    def close(self) -> None:
-        """Let go of the model."""
-        self._closed, self.info.state, self.inpainter = True, "idle", None
 
     def _loaded(self) -> Inpainter:
         import torch
@@ -193,8 +183,7 @@ class Lease:
     @property
     def inpainter(self) -> Inpainter:
         """The model."""
-        if self._slot.inpainter is None:
-            raise unavailable(f"{self._slot.info.name} is closed: the server is stopping")
+        assert self._slot.inpainter is not None, "it is loaded before it is lent"
         return self._slot.inpainter
 
     @contextmanager

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("twofold.serve")
 
 RECENT = 20
-"""So many jobs say how long the next one will take."""
+"""The last this many jobs say how long the next one will take."""
 FIRST_GUESS = 5.0
 """Seconds that a job is thought to take before any has ended."""
 LONGEST_WAIT = 600
@@ -109,7 +109,7 @@ class FillQueue:
         return max(1, min(LONGEST_WAIT, math.ceil(mean / self._settings.workers)))
 
     async def drain(self, seconds: float) -> None:
-        """Stop: refuse new tasks, let the others end, and cancel what has not after so many seconds.
+        """Stop: refuse new tasks, let the others end, and cancel what has not ended after these seconds.
 
         Once this returns, no worker takes another job.
         """
@@ -124,7 +124,7 @@ class FillQueue:
             self._changed.notify_all()
 
     async def _emptied(self, seconds: float) -> None:
-        """Wait until all jobs have ended, but not longer than so many seconds."""
+        """Wait until all jobs have ended, but not longer than these seconds."""
         end = time.monotonic() + seconds
         while not all(job.finished for job in list(self._jobs.values())) and time.monotonic() < end:
             await asyncio.sleep(_TICK)

@@ -165,6 +165,11 @@ def _without_port(host: str) -> str:
     return name.partition(":")[0].rstrip(".")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine can reach an address or name."""
+    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+
+
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)
