@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from fuzz.corpus import flips, truncations
 from fuzz.limits import within
-from twofold.checkpoints.format import Weights, build_network, load_state, load_weights, save_weights
+from twofold.checkpoints.format import Weights, build_network, check_state, load_weights, save_weights
 from twofold.dsi.config import tiny as tiny_dsi
 from twofold.errors import CheckpointError
 from twofold.medfe.config import tiny as tiny_medfe
@@ -231,7 +231,7 @@ def test_weights_of_the_wrong_kind_of_numbers_are_named() -> None:
         "bias": torch.zeros(1, dtype=torch.complex64),
     }
     with pytest.raises(CheckpointError, match="2 mistyped: weight of int64, bias of complex64"):
-        load_state(network, state, source="file")
+        check_state("network", network.state_dict(), state, "file")
 
 
 def test_trying_a_configuration_leaves_torch_as_it_was() -> None:

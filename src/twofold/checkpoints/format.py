@@ -177,33 +177,19 @@ def build_network(weights: Weights) -> nn.Module:
     check_numbers(weights.config, source)
     config = config_from_dict(family.config_class(), weights.config)
     wanted = shapes_without_weights(lambda: family.build(config), len(weights.state), source)
-    _check_state(type(config).__name__.removesuffix("Config"), wanted, weights.state, source)
+    check_state(type(config).__name__.removesuffix("Config"), wanted, weights.state, source)
     with torch.random.fork_rng(devices=[]), Undrawn():  # fresh weights would be thrown away again
         network = family.build(config)
-    load_state(network, weights.state, source=source)
+    network.load_state_dict(weights.state)
     return network.eval()
 
 
-def load_state(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Copy tensors into a network, all of them or an error that names what does not fit.
-
-    Args:
-        network: takes the tensors.
-        state: by the names of ``network.state_dict()``.
-        source: what to call the tensors in the error.
+def check_state(network: str, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:
+    """Compare the tensors that a network wants with those that there are.
 
     Raises:
-        CheckpointError: if names are missing, unknown, or shapes or kinds of numbers differ; nothing is
-            copied then.
+        CheckpointError: if names are missing, unknown, or shapes or kinds of numbers differ; names them all.
     """
-    _check_state(type(network).__name__, network.state_dict(), state, source)
-    network.load_state_dict(dict(state))
-
-
-def _check_state(
-    network: str, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str
-) -> None:
-    """Compare the tensors that a network wants with those that there are."""
     missing = [key for key in wanted if key not in state]
     unknown = [key for key in state if key not in wanted]
     misshapen = [

@@ -109,11 +109,6 @@ class TensorBundle:
             ) from error
         self.entries: Mapping[str, BundleEntry] = entries
 
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the tensors."""
-        return {name: entry.shape for name, entry in self.entries.items()}
-
     def data_file(self, shard: int) -> Path:
         """The data file of this number."""
         return Path(f"{self.prefix}.data-{shard:05d}-of-{self._shards:05d}")
