@@ -17,12 +17,12 @@ import tyro
 from twofold.cli.command import one_line_warnings, parse
 from twofold.cli.mask_files import MaskFile, make_each, make_folder, plan_masks, write_mask
 from twofold.errors import ImageError, InputError
-from twofold.masks.buckets import MASK_KINDS, hole_ratio
+from twofold.masks.buckets import MASK_KINDS, check_kinds, hole_ratio, make_mask, parse_ratio
 from twofold.masks.damage import DamageOptions, find_damage
-from twofold.masks.editing import feather, grow, mask_levels, shrink
+from twofold.masks.editing import feather, grow, shrink
 from twofold.masks.keys import hole_from_alpha, hole_from_colour, parse_colour
-from twofold.masks.making import check_kinds, make_mask, parse_ratio
 from twofold.pixels import read_hole, read_photo, replacing
+from twofold.pixels.holes import mask_levels
 
 LIST = "masks.csv"
 _SIZE, _COUNT = (512, 512), 10
