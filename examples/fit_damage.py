@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from masks.damaged_photos import damage_photo
 from twofold.data.folder import PhotoFolder
-from twofold.masks.damage import pick_candidates, see
+from twofold.masks.damage import filter_picture, pick_candidates
 from twofold.masks.editing import grow
 from twofold.masks.evidence import scratch_features, spot_features, terms
 from twofold.masks.ridges import find_spots
@@ -33,14 +33,14 @@ def measure(kind, picture, damage, bright):
     """Terms of each candidate in a picture [n k], whether it is damage [n], and its weight [n]."""
     darkest, brightest = picture.min(axis=2), picture.max(axis=2)
     level = darkest if bright else 255 - brightest
-    sight = see(level, brightest - darkest)
-    response = sight.lines.bright if kind == "scratches" else find_spots(level)
+    filtered = filter_picture(level, brightest - darkest)
+    response = filtered.lines.bright if kind == "scratches" else find_spots(level)
     near = grow(damage, 2)
-    for parts, clutter in pick_candidates(kind, sight, response):
+    for parts, clutter in pick_candidates(kind, filtered, response):
         if kind == "scratches":
-            features = scratch_features(parts, sight, clutter)
+            features = scratch_features(parts, filtered, clutter)
         else:
-            features = spot_features(parts, sight, clutter, response)
+            features = spot_features(parts, filtered, clutter, response)
         share = parts.means(near)
         # What is half of one and half of the other teaches nothing.
         clear = (share > 0.6) | (share < 0.2)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from twofold.errors import InputError
-from twofold.masks.editing import FEATHER_SIDES, feather, grow, mask_levels, shrink
+from twofold.masks.editing import FEATHER_SIDES, feather, grow, shrink
 from twofold.pixels import read_hole
 
 pytestmark = pytest.mark.filterwarnings("ignore::twofold.pixels.MaskWarning")
@@ -99,21 +99,3 @@ def test_a_feather_outside_keeps_the_hole_white_and_one_inside_keeps_the_rest_bl
 def test_a_feather_that_cannot_be_is_refused(width, side):
     with pytest.raises(InputError, match="soft edge"):
         feather(np.ones((3, 3), bool), width, side=side)
-
-
-@given(
-    st.sampled_from([np.uint8, np.uint16]).flatmap(
-        lambda kind: hnp.arrays(kind, st.sampled_from([(9, 9), (9, 9, 1), (9, 9, 3), (9, 9, 4)]))
-    )
-)
-def test_levels_from_128_on_are_the_hole_that_filling_sees(pixels):
-    np.testing.assert_array_equal(mask_levels(pixels) >= 128, read_hole(pixels, 9, 9))
-
-
-@pytest.mark.parametrize("level", [0, 127, 128, 255])
-def test_levels_of_grey_are_kept_in_every_shape_and_depth(level):
-    for scale, kind in ((1, np.uint8), (257, np.uint16)):
-        for shape in ((2, 3), (2, 3, 1), (2, 3, 3), (2, 3, 4)):
-            pixels = np.full(shape, level * scale, kind)
-            pixels[..., 3:] = 255 * scale
-            assert (mask_levels(pixels) == level).all()

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.errors import InputError
 from twofold.masks.irregular import blobs, irregular, scratches, stains
 
 
@@ -43,9 +42,3 @@ def test_the_same_seed_gives_the_same_mask():
     first, again, other = (irregular(64, 64, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
-
-
-@pytest.mark.parametrize("options", [{"layers": (0, 1)}, {"area": (0.2, 0.1)}, {"area": (0.5, 1.0)}])
-def test_impossible_ranges_are_refused(options):
-    with pytest.raises(InputError, match=next(iter(options))):
-        irregular(8, 8, np.random.default_rng(0), **options)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twofold.errors import ImageError, InputError
-from twofold.masks.keys import hole_from_alpha, hole_from_colour, parse_colour
+from twofold.masks.keys import hole_from_alpha, hole_from_color, parse_color
 
 DEPTHS = [(np.uint8, 1), (np.uint16, 257)]
 
@@ -35,33 +35,33 @@ def test_the_greatest_difference_of_the_three_colours_decides(kind, scale, chann
     colours = [(250, 5, 250), (239, 16, 239), (238, 0, 255), (255, 17, 255), (255, 0, 0)]
     pixels = np.zeros((1, 5, channels), kind)
     pixels[0, :, :3] = np.array(colours) * scale
-    hole = hole_from_colour(pixels, (255, 0, 255), tolerance=16)
+    hole = hole_from_color(pixels, (255, 0, 255), tolerance=16)
     assert hole.tolist() == [[True, True, False, False, False]]
 
 
 def test_grey_pictures_have_grey_keys():
     pixels = np.array([[0, 15, 17, 255]], np.uint8)
     for shaped in (pixels, pixels[..., None]):
-        assert hole_from_colour(shaped, (0, 0, 0), tolerance=16).tolist() == [[True, True, False, False]]
+        assert hole_from_color(shaped, (0, 0, 0), tolerance=16).tolist() == [[True, True, False, False]]
 
 
 def test_tall_pictures_are_compared_in_every_band():
     pixels = np.zeros((700, 2, 3), np.uint8)
     pixels[::7] = (255, 0, 255)
-    np.testing.assert_array_equal(hole_from_colour(pixels, (255, 0, 255))[:, 0], np.arange(700) % 7 == 0)
+    np.testing.assert_array_equal(hole_from_color(pixels, (255, 0, 255))[:, 0], np.arange(700) % 7 == 0)
 
 
 @pytest.mark.parametrize("text", ["#ff00ff", "#f0f", "magenta", "rgb(255, 0, 255)"])
 def test_colours_are_written_in_the_usual_ways(text):
-    assert parse_colour(text) == (255, 0, 255)
+    assert parse_color(text) == (255, 0, 255)
 
 
 def test_what_is_no_colour_is_refused():
     with pytest.raises(InputError, match="'pinkish' is no colour"):
-        parse_colour("pinkish")
+        parse_color("pinkish")
 
 
 @pytest.mark.parametrize("tolerance", [-1, 256, float("nan")])
 def test_a_tolerance_that_is_no_level_is_refused(tolerance):
     with pytest.raises(InputError, match="tolerance"):
-        hole_from_colour(np.zeros((2, 2, 3), np.uint8), (0, 0, 0), tolerance=tolerance)
+        hole_from_color(np.zeros((2, 2, 3), np.uint8), (0, 0, 0), tolerance=tolerance)

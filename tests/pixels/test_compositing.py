@@ -7,12 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pixels.crafted import noise
 from twofold.pixels import composite, rgb8, to_depth
-
-
-def noise(height: int, width: int, channels: int, dtype: str, seed: int = 0) -> np.ndarray:
-    shape = (height, width) if channels == 0 else (height, width, channels)
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 
 
 @given(

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from twofold.errors import MaskError
-from twofold.pixels import MaskWarning, read_hole
+from twofold.pixels import MaskWarning, hole_of, read_hole
+from twofold.pixels.holes import mask_levels
 
 
 def quiet_hole(mask: object, height: int, width: int) -> np.ndarray:
@@ -117,3 +118,29 @@ def test_unreadable_mask_is_a_mask_error() -> None:
     for mask in ("missing.png", np.zeros((4, 4), np.float32), np.zeros((4, 4, 3), np.bool_), 3):
         with pytest.raises(MaskError, match="mask"):
             read_hole(mask, 4, 4)  # type: ignore[arg-type]
+
+
+@given(
+    st.sampled_from([np.uint8, np.uint16]).flatmap(
+        lambda kind: hnp.arrays(kind, st.sampled_from([(9, 9), (9, 9, 1), (9, 9, 3), (9, 9, 4)]))
+    )
+)
+def test_levels_are_luma_over_black_rounded_down_and_from_128_on_a_hole(pixels: np.ndarray) -> None:
+    white = int(np.iinfo(pixels.dtype).max)
+    exact = pixels.reshape(9, 9, -1).astype(object)  # Python's own integers
+    luma = exact[..., :3] @ [299, 587, 114] if exact.shape[2] > 1 else 1000 * exact[..., 0]
+    over_black = luma * exact[..., 3] if exact.shape[2] == 4 else luma * white
+    levels = over_black // (1000 * white * ((white + 1) // 256))
+    np.testing.assert_array_equal(mask_levels(pixels), levels.astype(int))
+    half = (white + 1) // 2
+    np.testing.assert_array_equal(hole_of(pixels), (over_black >= half * 1000 * white).astype(bool))
+    np.testing.assert_array_equal(quiet_hole(pixels, 9, 9), hole_of(pixels))
+
+
+@pytest.mark.parametrize("level", [0, 127, 128, 255])
+def test_levels_of_grey_are_kept_in_every_shape_and_depth(level: int) -> None:
+    for scale, kind in ((1, np.uint8), (257, np.uint16)):
+        for shape in ((2, 3), (2, 3, 1), (2, 3, 3), (2, 3, 4)):
+            pixels = np.full(shape, level * scale, kind)
+            pixels[..., 3:] = 255 * scale
+            assert (mask_levels(pixels) == level).all()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from pathlib import Path
 
 import cv2
@@ -14,15 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from pixels.crafted import chunk, noise, png
 from twofold.errors import ImageError
 from twofold.pixels import Photo, read_photo, write_photo
 
 KINDS = [(dtype, channels) for dtype in ("uint8", "uint16") for channels in (0, 1, 3, 4)]
-
-
-def noise(height: int, width: int, channels: int, dtype: str, seed: int = 0) -> np.ndarray:
-    shape = (height, width) if channels == 0 else (height, width, channels)
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 
 
 @pytest.mark.parametrize(("dtype", "channels"), KINDS)
@@ -101,16 +96,6 @@ def test_big_endian_16_bit_tiff_is_read_exactly(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_photo(tmp_path / "a.tif").pixels, pixels)
 
 
-def png(header: tuple[int, ...], rows: bytes, extra: bytes = b"") -> bytes:
-    """Write a PNG from its specification: rows already hold their filter bytes."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", *header))
-    return start + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
 def test_16_bit_grey_with_alpha_is_read_exactly_as_rgba(tmp_path: Path) -> None:
     levels = noise(4, 3, 3, "uint16")[..., :2]
     rows = b"".join(b"\x00" + row.astype(">u2").tobytes() for row in levels)
@@ -122,9 +107,7 @@ def test_16_bit_grey_with_alpha_is_read_exactly_as_rgba(tmp_path: Path) -> None:
 def test_transparent_level_of_a_16_bit_png_becomes_alpha(tmp_path: Path, channels: int) -> None:
     levels = np.array([[[1000] * channels, [1001] * channels]], np.uint16)
     body = struct.pack(f">{channels}H", *[1000] * channels)
-    transparent = (
-        struct.pack(">I", len(body)) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body))
-    )
+    transparent = chunk(b"tRNS", body)
     header = (2, 1, 16, {1: 0, 3: 2}[channels], 0, 0, 0)
     (tmp_path / "a.png").write_bytes(png(header, b"\x00" + levels.astype(">u2").tobytes(), transparent))
     read = read_photo(tmp_path / "a.png").pixels
@@ -174,9 +157,8 @@ def test_16_bit_colours_are_turned_like_8_bit_ones(tmp_path: Path, orientation: 
     Image.fromarray(shallow).save(tmp_path / "shallow.png", exif=exif)
     write_photo(Photo(deep), tmp_path / "deep.png")
     body = exif.tobytes().removeprefix(b"Exif\x00\x00")
-    chunk = struct.pack(">I", len(body)) + b"eXIf" + body + struct.pack(">I", zlib.crc32(b"eXIf" + body))
     data = (tmp_path / "deep.png").read_bytes()
-    (tmp_path / "deep.png").write_bytes(data[:33] + chunk + data[33:])
+    (tmp_path / "deep.png").write_bytes(data[:33] + chunk(b"eXIf", body) + data[33:])
     read = read_photo(tmp_path / "deep.png").pixels
     np.testing.assert_array_equal(read >> 8, read_photo(tmp_path / "shallow.png").pixels)
 

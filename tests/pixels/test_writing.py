@@ -14,15 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from pixels.crafted import noise
 from twofold.errors import ImageError
 from twofold.pixels import Photo, check_output, read_photo, replacing, write_photo
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def noise(height: int, width: int, channels: int, dtype: str, seed: int = 0) -> np.ndarray:
-    shape = (height, width) if channels == 0 else (height, width, channels)
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 
 
 def camera_exif(orientation: int = 1) -> Image.Exif:

@@ -16,7 +16,7 @@ import tyro
 from twofold.errors import InputError
 
 # What tyro draws around its words, on terminals of all kinds: colours, frames, and rules between parts.
-_COLOUR, _RULE = re.compile(r"\x1b\[[\d;]*m"), re.compile(r"\s*[─-]+\s*")
+_COLOR, _RULE = re.compile(r"\x1b\[[\d;]*m"), re.compile(r"\s*[─-]+\s*")
 _FRAME = re.compile(r"^[│ ] |\s*│?$")
 
 
@@ -48,7 +48,7 @@ def _in_one_line(box: str, prog: str) -> str:
     """What tyro says in a box of several parts, but for the help of single options."""
     parts: list[list[str]] = [[]]
     for line in box.splitlines()[1:-1]:
-        text = _FRAME.sub("", _COLOUR.sub("", line))
+        text = _FRAME.sub("", _COLOR.sub("", line))
         if _RULE.fullmatch(text):
             parts.append([])
         elif not text.startswith(" " * 8):  # the help of one option

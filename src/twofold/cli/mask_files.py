@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.errors import ImageError, InputError, TwofoldError
-from twofold.pixels import ENDINGS, Photo, check_output, write_photo
+from twofold.pixels import Photo, check_output, write_photo
+from twofold.pixels.opening import READABLE
 
-READABLE = (*ENDINGS, ".bmp", ".gif")
-"""Endings of the files that are taken out of a folder, in lower case."""
 LOSSLESS = (".png", ".tif", ".tiff", ".webp")
 """Endings that a mask may be written with: the others would smear its edges."""
 

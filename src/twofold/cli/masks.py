@@ -17,12 +17,12 @@ import tyro
 from twofold.cli.command import one_line_warnings, parse
 from twofold.cli.mask_files import MaskFile, make_each, make_folder, plan_masks, write_mask
 from twofold.errors import ImageError, InputError
-from twofold.masks.buckets import MASK_KINDS, hole_ratio
+from twofold.masks.buckets import MASK_KINDS, check_kinds, hole_ratio, make_mask, parse_ratio
 from twofold.masks.damage import DamageOptions, find_damage
-from twofold.masks.editing import feather, grow, mask_levels, shrink
-from twofold.masks.keys import hole_from_alpha, hole_from_colour, parse_colour
-from twofold.masks.making import check_kinds, make_mask, parse_ratio
+from twofold.masks.editing import feather, grow, shrink
+from twofold.masks.keys import hole_from_alpha, hole_from_color, parse_color
 from twofold.pixels import read_hole, read_photo, replacing
+from twofold.pixels.holes import mask_levels
 
 LIST = "masks.csv"
 _SIZE, _COUNT = (512, 512), 10
@@ -148,7 +148,7 @@ class AlphaOptions(PhotoOptions):
 
 
 @dataclass(frozen=True)
-class ColourOptions(PhotoOptions):
+class ColorOptions(PhotoOptions):
     """Take what was painted over in one colour as the hole."""
 
     colour: str = "#ff00ff"
@@ -158,7 +158,7 @@ class ColourOptions(PhotoOptions):
 
     def edited(self, pixels: npt.NDArray[np.generic]) -> Made:
         """What has the colour."""
-        hole = hole_from_colour(pixels, parse_colour(self.colour), tolerance=self.tolerance)
+        hole = hole_from_color(pixels, parse_color(self.colour), tolerance=self.tolerance)
         return hole, None if hole.any() else "nothing is hole"
 
 
@@ -195,13 +195,7 @@ class FindOptions(PhotoOptions):
 
 
 Edit = (
-    GrowOptions
-    | FeatherOptions
-    | InvertOptions
-    | BinariseOptions
-    | AlphaOptions
-    | ColourOptions
-    | FindOptions
+    GrowOptions | FeatherOptions | InvertOptions | BinariseOptions | AlphaOptions | ColorOptions | FindOptions
 )
 
 
@@ -219,7 +213,7 @@ def main(arguments: Sequence[str]) -> int:
             "invert": InvertOptions,
             "binarise": BinariseOptions,
             "from-alpha": AlphaOptions,
-            "from-colour": ColourOptions,
+            "from-colour": ColorOptions,
             "find": FindOptions,
         },
         "twofold masks",

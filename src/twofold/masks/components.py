@@ -35,14 +35,15 @@ class Components:
 
     def painted(self, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """The mask [h w] of the components for which ``kept`` [count] is True."""
-        height, width = self.shape
-        chosen = kept[self.labels]
-        # +1 where a run begins and -1 behind its end; a column more, so that no run meets the next row's.
-        steps = np.zeros((height, width + 1), np.int8)
-        steps[self.rows[chosen], self.starts[chosen]] = 1
-        steps[self.rows[chosen], self.ends[chosen]] -= 1
-        np.cumsum(steps, axis=1, dtype=np.int8, out=steps)
-        return steps[:, :width].view(np.bool_)
+        picture = np.zeros(self.shape, np.bool_)
+        picture.reshape(-1)[self.kept(kept)._pixels()] = True
+        return picture
+
+    def labelled(self) -> npt.NDArray[np.int64]:
+        """Which component each pixel is of, int64 [h w]: from 1 to ``count``, and 0 outside of the mask."""
+        picture = np.zeros(self.shape, np.int64)
+        picture.reshape(-1)[self._pixels()] = np.repeat(self.labels + 1, self.ends - self.starts)
+        return picture
 
     def kept(self, kept: npt.NDArray[np.bool_]) -> Components:
         """Only the components for which ``kept`` [count] is True, numbered anew in the same order."""
@@ -67,21 +68,6 @@ class Components:
         np.maximum.at(high, self.labels, np.stack([self.rows + 1, self.ends], axis=1))
         return np.asarray(high - low)
 
-    def axes(self) -> npt.NDArray[np.float64]:
-        """Length and width of the ellipse with each component's second moments, float64 [count 2]."""
-        length = (self.ends - self.starts).astype(np.float64)
-        x, y = (self.starts + self.ends - 1) / 2, self.rows.astype(np.float64)
-        area = self._total(length)
-        centre_x, centre_y = self._total(length * x) / area, self._total(length * y) / area
-        away_x, away_y = x - centre_x[self.labels], y - centre_y[self.labels]
-        # A pixel is a square, not a point: each has a second moment of 1/12 of its own.
-        xx = self._total(length * (away_x**2 + length**2 / 12)) / area
-        yy = self._total(length * away_y**2) / area + 1 / 12
-        xy = self._total(length * away_x * away_y) / area
-        middle, swing = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
-        spreads = np.stack([middle + swing, np.maximum(middle - swing, 0)], axis=1)
-        return np.asarray(4 * np.sqrt(spreads))
-
     def _total(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Sum of one value for each run, by component."""
         sums = np.bincount(self.labels, weights=values, minlength=self.count)
@@ -90,13 +76,16 @@ class Components:
     def _run_sums(self, picture: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         if not self.rows.size:
             return np.zeros(0)
-        width = self.shape[1]
-        # The pixels of all runs, one after the other.
         lengths = self.ends - self.starts
-        begins = np.cumsum(lengths) - lengths
-        pixels = np.arange(int(lengths.sum())) + np.repeat(self.rows * width + self.starts - begins, lengths)
-        values = picture.reshape(-1)[pixels].astype(np.float64)
-        return np.add.reduceat(values, begins)
+        values = picture.reshape(-1)[self._pixels()].astype(np.float64)
+        return np.add.reduceat(values, np.cumsum(lengths) - lengths)
+
+    def _pixels(self) -> npt.NDArray[np.int64]:
+        """Places of the pixels of all runs, one after the other, in a picture in reading order."""
+        lengths = self.ends - self.starts
+        before = np.cumsum(lengths) - lengths
+        firsts = self.rows * self.shape[1] + self.starts
+        return np.arange(int(lengths.sum())) + np.repeat(firsts - before, lengths)
 
 
 def components(mask: npt.NDArray[np.bool_]) -> Components:

@@ -1,7 +1,7 @@
 """Find scratches, hairs and specks of dust in scanned photographs.
 
 Thin lines and small spots are candidates where they stand out from the clutter around them. Each candidate
-is then judged as a whole, by a few things that tell damage from the picture's own lines and grains:
+is then scored as a whole, by a few things that tell damage from the picture's own lines and grains:
 ``twofold.masks.evidence``.
 """
 
@@ -21,7 +21,7 @@ from twofold.masks.editing import grow
 from twofold.masks.evidence import (
     SCRATCH_WEIGHTS,
     SPOT_WEIGHTS,
-    Sight,
+    Filtered,
     log_odds,
     scratch_features,
     spot_features,
@@ -56,7 +56,7 @@ class DamageOptions:
             at least 8.
         kinds: out of ``DAMAGE_KINDS``.
         tones: out of ``DAMAGE_TONES``.
-        margin: pixels by which what is found is grown, so that no rim of it stays.
+        margin: pixels by which what is found is grown, so that no edge of it stays.
     """
 
     sensitivity: float = 1.0
@@ -139,23 +139,23 @@ def _search(
     level: Levels, saturation: Levels, octave: int, largest: float, options: DamageOptions
 ) -> Iterator[tuple[str, Mask]]:
     """Each kind of bright damage up to ``WIDEST`` pixels wide in one picture [h w], and where it is."""
-    sight = see(level, saturation)
+    filtered = filter_picture(level, saturation)
     for kind in options.kinds:
         recipe = _RECIPES[kind]
         least = recipe.least + octave * recipe.rarity - 2 * math.log(options.sensitivity)
-        response = sight.lines.bright if kind == "scratches" else find_spots(level)
+        response = filtered.lines.bright if kind == "scratches" else find_spots(level)
         hole = np.zeros(level.shape, np.bool_)
-        for parts, clutter in pick_candidates(kind, sight, response, largest, options.sensitivity):
+        for parts, clutter in pick_candidates(kind, filtered, response, largest, options.sensitivity):
             if kind == "scratches":
-                evidence = log_odds(scratch_features(parts, sight, clutter), SCRATCH_WEIGHTS)
+                evidence = log_odds(scratch_features(parts, filtered, clutter), SCRATCH_WEIGHTS)
             else:
-                evidence = log_odds(spot_features(parts, sight, clutter, response), SPOT_WEIGHTS)
+                evidence = log_odds(spot_features(parts, filtered, clutter, response), SPOT_WEIGHTS)
             hole |= parts.painted(evidence > least)
         yield kind, hole
 
 
-def see(level: Levels, saturation: Levels) -> Sight:
-    """Compute what candidates are picked and judged by.
+def filter_picture(level: Levels, saturation: Levels) -> Filtered:
+    """Compute what candidates are picked and scored by.
 
     Args:
         level: the picture, damage bright; uint8 [h w].
@@ -164,11 +164,11 @@ def see(level: Levels, saturation: Levels) -> Sight:
     side = 2 * WIDEST + 1
     lines = find_lines(level)
     opposite = highest(lines.dark, side)
-    return Sight(saturation, lines, opposite, top_hat(level, side), top_hat(255 - level, side))
+    return Filtered(saturation, lines, opposite, top_hat(level, side), top_hat(255 - level, side))
 
 
 def pick_candidates(
-    kind: str, sight: Sight, response: Levels, largest: float = 2 * WIDEST, sensitivity: float = 1.0
+    kind: str, filtered: Filtered, response: Levels, largest: float = 2 * WIDEST, sensitivity: float = 1.0
 ) -> Iterator[tuple[Components, Levels]]:
     """What could be damage of one kind: connected parts, and the clutter [h w] that they stand out of.
 
@@ -177,7 +177,7 @@ def pick_candidates(
 
     Args:
         kind: one of ``DAMAGE_KINDS``.
-        sight: of the picture.
+        filtered: of the picture.
         response: how much each pixel stands out as damage of this kind, uint8 [h w].
         largest: widest scratch or spot, in pixels.
         sensitivity: as in ``DamageOptions``.
@@ -194,9 +194,9 @@ def pick_candidates(
         over = contrast / (clutter[band] / np.float32(4) + 1)
         weak[band] = (contrast > recipe.faintest / 2) & (over > recipe.weak)
         # The pixels of a line that are bright themselves: means along it reach beyond its ends.
-        weak[band] &= sight.hat[band] > _OWN_SHARE * response[band]
+        weak[band] &= filtered.white_hat[band] > _OWN_SHARE * response[band]
         strong[band] = (contrast > recipe.faintest) & (over > recipe.strong)
-    for mask in _by_direction(weak, sight.lines.direction) if kind == "scratches" else (weak,):
+    for mask in _by_direction(weak, filtered.lines.direction) if kind == "scratches" else (weak,):
         parts = components(mask)
         right_shape = _is_thin(parts, largest) if kind == "scratches" else _is_small(parts, largest)
         parts = parts.kept(right_shape & parts.holds(strong))
@@ -224,7 +224,7 @@ def _is_small(parts: Components, largest: float) -> Mask:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How damage of one kind is picked and judged, at sensitivity 1.
+    """How damage of one kind is picked and scored, at sensitivity 1.
 
     Contrasts are in levels of 255, or multiples of the clutter; a candidate is all that is ``weak``
     around something ``strong``.

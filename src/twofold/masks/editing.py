@@ -1,4 +1,4 @@
-"""Change a hole: grow it, shrink it, give it a soft edge; and read a mask as levels of grey."""
+"""Change a hole: grow it, shrink it, give it a soft edge."""
 
 from __future__ import annotations
 
@@ -9,36 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.errors import InputError
-from twofold.pixels.compositing import luma1000
 
 FEATHER_SIDES = ("middle", "outside", "inside")
 """Where a soft edge lies: across the hole's edge, wholly outside of the hole, wholly inside."""
 
 # Rows worked on at a time, so that a large picture needs little memory beside its masks.
 _BAND = 256
-
-
-def mask_levels(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """See a mask as uint8 levels [h w], the way it is read for filling: luma, transparent parts black.
-
-    Rounded down, so that the levels from 128 on are exactly the hole.
-
-    Args:
-        pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
-    """
-    shift = 0 if pixels.dtype == np.uint8 else 8
-    if pixels.ndim == 2 or pixels.shape[2] == 1:
-        return (pixels.reshape(pixels.shape[:2]).astype(np.uint16) >> shift).astype(np.uint8)
-    levels = np.empty(pixels.shape[:2], np.uint8)
-    white = 255 if pixels.dtype == np.uint8 else 65535
-    for top in range(0, len(pixels), _BAND):
-        band = pixels[top : top + _BAND]
-        grey = luma1000(band)
-        grey = (
-            grey // 1000 if pixels.shape[2] == 3 else grey * band[..., 3].astype(np.int64) // (1000 * white)
-        )
-        levels[top : top + _BAND] = grey >> shift
-    return levels
 
 
 def grow(hole: npt.NDArray[np.bool_], radius: float) -> npt.NDArray[np.bool_]:
@@ -109,15 +85,13 @@ def feather(hole: npt.NDArray[np.bool_], width: float, *, side: str = "middle") 
     # The level at the edge itself, which lies half a pixel before the first centre on its other side.
     start = {"middle": 0.5, "outside": 1.0, "inside": 0.0}[side]
     levels = np.where(hole, np.uint8(255), np.uint8(0))
-    if start > 0 and hole.any():
-        for top, squared in _squared_distances(hole, math.ceil(start * width + 0.5)):
+    # Outside of the hole levels fall from there on, rounded down; inside they rise, rounded up.
+    for mask, reached, way, cut in ((hole, start, -1, np.floor), (~hole, 1 - start, 1, np.ceil)):
+        if reached == 0 or not mask.any():
+            continue
+        for top, squared in _squared_distances(mask, math.ceil(reached * width + 0.5)):
             away = np.sqrt(squared) - 0.5
-            shades = np.floor(255 * np.clip(start - away / width, 0, 1)).astype(np.uint8)
-            np.copyto(levels[top : top + len(squared)], shades, where=squared > 0)
-    if start < 1 and not hole.all():
-        for top, squared in _squared_distances(~hole, math.ceil((1 - start) * width + 0.5)):
-            away = np.sqrt(squared) - 0.5
-            shades = np.ceil(255 * np.clip(start + away / width, 0, 1)).astype(np.uint8)
+            shades = cut(255 * np.clip(start + way * away / width, 0, 1)).astype(np.uint8)
             np.copyto(levels[top : top + len(squared)], shades, where=squared > 0)
     return levels
 

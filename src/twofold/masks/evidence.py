@@ -15,25 +15,25 @@ Features = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class Filtered:
     """A picture [h w] in which damage is bright, and what was computed of it; all uint8 [h w].
 
     Attributes:
         saturation: greatest less least of the three colours.
         lines: the thin line through each pixel.
         opposite: contrast of the strongest dark line nearby.
-        hat: white top-hat.
-        bottom: black top-hat.
+        white_hat: white top-hat.
+        black_hat: black top-hat.
     """
 
     saturation: Levels
     lines: Lines
     opposite: Levels
-    hat: Levels
-    bottom: Levels
+    white_hat: Levels
+    black_hat: Levels
 
 
-def scratch_features(parts: Components, sight: Sight, clutter: Levels) -> Features:
+def scratch_features(parts: Components, filtered: Filtered, clutter: Levels) -> Features:
     """Measure candidates for scratches, float64 [count 6].
 
     Logarithms of: length; thickness; contrast over clutter; a pixel's own contrast over the line's, which
@@ -42,25 +42,25 @@ def scratch_features(parts: Components, sight: Sight, clutter: Levels) -> Featur
 
     Args:
         parts: the candidates.
-        sight: the picture they are in.
+        filtered: the picture they are in.
         clutter: how strong a line is usual around each pixel, in quarters of a level; uint8 [h w].
     """
     boxes = parts.boxes()
     length = np.hypot(boxes[:, 0], boxes[:, 1])
-    contrast = parts.means(sight.lines.bright)
+    contrast = parts.means(filtered.lines.bright)
     usual = parts.means(clutter) / 4 + 1
     measured = (
         length,
         parts.areas / length,
         contrast / usual,
-        (parts.means(sight.hat) + 1) / (contrast + 1),
+        (parts.means(filtered.white_hat) + 1) / (contrast + 1),
         usual,
-        (parts.means(sight.opposite) + 1) / (contrast + 1),
+        (parts.means(filtered.opposite) + 1) / (contrast + 1),
     )
     return np.log(np.stack(measured, axis=1))
 
 
-def spot_features(parts: Components, sight: Sight, clutter: Levels, response: Levels) -> Features:
+def spot_features(parts: Components, filtered: Filtered, clutter: Levels, response: Levels) -> Features:
     """Measure candidates for spots, float64 [count 6].
 
     Logarithms of: area; roundness; contrast over clutter; how dark it is within, and how much of a line it
@@ -68,7 +68,7 @@ def spot_features(parts: Components, sight: Sight, clutter: Levels, response: Le
 
     Args:
         parts: the candidates.
-        sight: the picture they are in.
+        filtered: the picture they are in.
         clutter: how strong a spot is usual around each pixel, in quarters of a level; uint8 [h w].
         response: contrast of each pixel as a spot, uint8 [h w].
     """
@@ -80,13 +80,13 @@ def spot_features(parts: Components, sight: Sight, clutter: Levels, response: Le
                 parts.areas,
                 parts.areas / (boxes[:, 0] ** 2 + boxes[:, 1] ** 2),
                 contrast / (parts.means(clutter) / 4 + 1),
-                (parts.means(sight.bottom) + 1) / (contrast + 1),
-                (parts.means(sight.lines.bright) + 1) / (contrast + 1),
+                (parts.means(filtered.black_hat) + 1) / (contrast + 1),
+                (parts.means(filtered.lines.bright) + 1) / (contrast + 1),
             ),
             axis=1,
         )
     )
-    return np.column_stack([logarithms, parts.means(sight.saturation) / 255])
+    return np.column_stack([logarithms, parts.means(filtered.saturation) / 255])
 
 
 def log_odds(features: Features, weights: tuple[float, ...]) -> Features:
@@ -107,63 +107,17 @@ def terms(features: Features) -> Features:
 
 
 # Fitted by examples/fit_damage.py to damage drawn on 600 photographs; what it prints.
-SCRATCH_WEIGHTS: tuple[float, ...] = (
-    -16.34,
-    0.5935,
-    -6.289,
-    17.53,
-    -0.6639,
-    7.025,
-    0.1524,
-    -0.2997,
-    2.806,
-    -0.4636,
-    0.4375,
-    0.1608,
-    -0.1307,
-    -4.786,
-    0.828,
-    -3.558,
-    0.6463,
-    1.021,
-    -3.109,
-    -0.9478,
-    -3.46,
-    -1.978,
-    -5.734,
-    1.568,
-    3.893,
-    -1.135,
-    -0.7864,
-    -1.24,
+# fmt: off
+SCRATCH_WEIGHTS = (
+    -16.34, 0.5935, -6.289, 17.53, -0.6639, 7.025, 0.1524,
+    -0.2997, 2.806, -0.4636, 0.4375, 0.1608, -0.1307, -4.786,
+    0.828, -3.558, 0.6463, 1.021, -3.109, -0.9478, -3.46,
+    -1.978, -5.734, 1.568, 3.893, -1.135, -0.7864, -1.24,
 )
-SPOT_WEIGHTS: tuple[float, ...] = (
-    -10.32,
-    -0.7099,
-    -9.211,
-    1.489,
-    -1.165,
-    -0.1406,
-    -13.86,
-    0.07301,
-    -1.33,
-    -0.3684,
-    -0.758,
-    -0.8484,
-    -1.011,
-    -6.168,
-    -0.0452,
-    -0.6582,
-    -1.187,
-    -3.202,
-    -5.574e-05,
-    0.07283,
-    -0.4134,
-    1.052,
-    -0.1442,
-    -0.169,
-    0.1531,
-    0.1405,
-    -4.131,
-    6.747,
+SPOT_WEIGHTS = (
+    -10.32, -0.7099, -9.211, 1.489, -1.165, -0.1406, -13.86,
+    0.07301, -1.33, -0.3684, -0.758, -0.8484, -1.011, -6.168,
+    -0.0452, -0.6582, -1.187, -3.202, -5.574e-05, 0.07283, -0.4134,
+    1.052, -0.1442, -0.169, 0.1531, 0.1405, -4.131, 6.747,
 )
+# fmt: on

@@ -12,9 +12,7 @@ from PIL import Image
 from twofold.errors import ImageError, InputError, MaskError
 from twofold.masks.buckets import hole_ratio
 from twofold.pixels import hole_of, read_photo
-
-MASK_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
-"""File endings taken for masks, in lower case."""
+from twofold.pixels.opening import READABLE
 
 
 def read_mask(path: Path, *, size: tuple[int, int] | None = None) -> npt.NDArray[np.bool_]:
@@ -65,7 +63,7 @@ class MaskFolder:
         self.broken: list[tuple[Path, str]] = []
         ratios = []
         for path in sorted(self.root.rglob("*")):
-            if path.suffix.lower() not in MASK_ENDINGS or not path.is_file():
+            if path.suffix.lower() not in READABLE or not path.is_file():
                 continue
             try:
                 ratios.append(hole_ratio(read_mask(path)))
@@ -77,7 +75,7 @@ class MaskFolder:
         if not self.paths:
             raise MaskError(
                 f"{self.root} holds no readable mask ({len(self.broken)} broken); "
-                f"put white-on-black images in it, ending in {', '.join(MASK_ENDINGS)}"
+                f"put white-on-black images in it, ending in {', '.join(READABLE)}"
             )
 
     def __len__(self) -> int:

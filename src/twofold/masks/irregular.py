@@ -1,6 +1,6 @@
 """Irregular holes: stains, torn blobs and scratches, as on a damaged print.
 
-The recipe is ours: one to three layers, each of them thresholded smooth noise, a few deformed
+The recipe is ours: one or two layers, each of them thresholded smooth noise, a few deformed
 ellipses, or a bundle of random walks.
 """
 
@@ -12,44 +12,32 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from twofold.errors import InputError
-from twofold.masks.boxes import check_size
-from twofold.masks.strokes import draw_stroke
+from twofold.masks.canvas import check_size, never_empty
+from twofold.masks.strokes import draw_stroke, points_of
+
+# The area of a layer, as a fraction of the image.
+_AREA = (0.01, 0.2)
 
 
-def irregular(
-    height: int,
-    width: int,
-    rng: np.random.Generator,
-    *,
-    layers: tuple[int, int] = (1, 2),
-    area: tuple[float, float] = (0.01, 0.2),
-) -> npt.NDArray[np.bool_]:
-    """The union of a few layers of stains, blobs and scratches.
+def irregular(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """The union of one or two layers of stains, blobs or scratches.
 
     Args:
         height: rows of the image, in pixels.
         width: columns of the image, in pixels.
         rng: the only source of randomness.
-        layers: fewest and most layers.
-        area: smallest and largest area of one layer, as fractions of the image. Exact for stains,
-            a rough aim for blobs and scratches.
 
     Returns:
         A hole [h w], True = missing; never empty.
 
     Raises:
-        InputError: if a range is empty or the image is.
+        InputError: if the image is empty.
     """
     check_size(height, width)
-    if not 1 <= layers[0] <= layers[1]:
-        raise InputError(f"layers is {layers}; give the fewest and the most layers, at least 1")
-    if not 0 < area[0] <= area[1] < 1:
-        raise InputError(f"area is {area}; give the smallest and the largest fraction within (0, 1)")
     makers = (stains, blobs, scratches)
     hole = np.zeros((height, width), dtype=np.bool_)
-    for _ in range(int(rng.integers(layers[0], layers[1] + 1))):
-        fraction = rng.uniform(*area)
+    for _ in range(int(rng.integers(1, 3))):
+        fraction = rng.uniform(*_AREA)
         hole |= makers[int(rng.integers(len(makers)))](height, width, rng, fraction)
     return hole
 
@@ -88,7 +76,7 @@ def blobs(height: int, width: int, rng: np.random.Generator, fraction: float) ->
         xs = x + along * math.cos(tilt) - across * math.sin(tilt)
         ys = y + along * math.sin(tilt) + across * math.cos(tilt)
         # The centre pixel is drawn too: a polygon smaller than a pixel would leave nothing.
-        pen.polygon(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=255, outline=255)
+        pen.polygon(points_of(xs, ys), fill=255, outline=255)
         pen.point((min(x, width - 1), min(y, height - 1)), fill=255)
     return np.asarray(canvas) > 0
 
@@ -107,14 +95,10 @@ def scratches(height: int, width: int, rng: np.random.Generator, fraction: float
         x = rng.uniform(0, width) + np.cumsum(np.cos(headings)) * length / pieces
         y = rng.uniform(0, height) + np.cumsum(np.sin(headings)) * length / pieces
         widths = thickness * rng.uniform(0.6, 1.2, size=pieces)
-        draw_stroke(pen, list(zip(x.tolist(), y.tolist(), strict=True)), widths)
+        draw_stroke(pen, points_of(x, y), widths)
         # A scratch of less than a pixel still uses up one row of them, so the loop ends.
         left -= max(1.0, thickness) * length
-    hole: npt.NDArray[np.bool_] = np.asarray(canvas) > 0
-    if not hole.any():  # every walk left the image at once
-        hole = hole.copy()
-        hole[int(rng.integers(height)), int(rng.integers(width))] = True
-    return hole
+    return never_empty(np.asarray(canvas) > 0, rng)
 
 
 def _smooth_noise(height: int, width: int, rng: np.random.Generator, grain: float) -> npt.NDArray[np.float32]:

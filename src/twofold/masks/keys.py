@@ -36,7 +36,7 @@ def hole_from_alpha(pixels: npt.NDArray[np.generic], *, below: int = 128) -> npt
     return np.asarray(pixels[..., 3].astype(np.int32) < below * scale)
 
 
-def parse_colour(text: str) -> tuple[int, int, int]:
+def parse_color(text: str) -> tuple[int, int, int]:
     """Read a colour: ``#ff00ff``, ``#f0f``, ``rgb(255, 0, 255)`` or a name such as ``magenta``.
 
     Raises:
@@ -49,14 +49,14 @@ def parse_colour(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def hole_from_colour(
-    pixels: npt.NDArray[np.generic], colour: tuple[int, int, int], *, tolerance: float = 16
+def hole_from_color(
+    pixels: npt.NDArray[np.generic], color: tuple[int, int, int], *, tolerance: float = 16
 ) -> npt.NDArray[np.bool_]:
     """The hole is where the picture has one colour, or nearly; alpha is not looked at.
 
     Args:
         pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
-        colour: red, green and blue, 0 to 255.
+        color: red, green and blue, 0 to 255.
         tolerance: how far each of the three may be off, in levels of 255.
 
     Returns:
@@ -68,7 +68,7 @@ def hole_from_colour(
     if not 0 <= tolerance <= 255:
         raise InputError(f"tolerance is {tolerance}; give 0 to 255 levels")
     channels = pixels[..., None] if pixels.ndim == 2 else pixels
-    wanted = to_depth(np.array(colour, np.uint8), channels.dtype).astype(np.int32)
+    wanted = to_depth(np.array(color, np.uint8), channels.dtype).astype(np.int32)
     most = tolerance * (1 if channels.dtype == np.uint8 else 257)
     hole = np.empty(pixels.shape[:2], np.bool_)
     for top in range(0, len(pixels), _BAND):

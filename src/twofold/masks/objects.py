@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from twofold.errors import InputError
-from twofold.masks.boxes import check_size
+from twofold.masks.canvas import check_size, never_empty
 
+_AREA = (0.03, 0.3)
+"""Smallest and largest part of the picture that is missing."""
 _TRIES, _PLACES = 20, 4
 _CANVAS = 256
 """Least side of the canvas that outlines are rounded on; smaller pictures are scaled down from it."""
@@ -25,59 +26,45 @@ _LARGEST = 1.6
 """Longest a thing may be, in sides of the picture: what is near is cut off by the frame."""
 
 
-def object_shaped(
-    height: int,
-    width: int,
-    rng: np.random.Generator,
-    *,
-    count: tuple[int, int] = (1, 2),
-    area: tuple[float, float] = (0.03, 0.3),
-) -> npt.NDArray[np.bool_]:
+def object_shaped(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Silhouettes of people, animals, cars, and lamp posts or signs, painted over with some margin.
+
+    There are one or two; the second is smaller and mostly stands beside. 3 to 30 % of the picture is missing,
+    small and large holes equally often on a scale of ratios; pictures of a few pixels and long strips may
+    miss that range.
 
     Args:
         height: rows of the image, in pixels.
         width: columns of the image, in pixels.
         rng: the only source of randomness.
-        count: fewest and most things; a second one is smaller and mostly stands beside.
-        area: smallest and largest part of the picture that is missing, small and large holes equally
-            often on a scale of ratios. Pictures of a few pixels and long strips may miss the range.
 
     Returns:
         A hole [h w], True = missing; never empty.
 
     Raises:
-        InputError: if a range is empty or the image is.
+        InputError: if the image is empty.
     """
     check_size(height, width)
-    if not 1 <= count[0] <= count[1]:
-        raise InputError(f"count is {count}; give the fewest and the most things, at least 1")
-    if not 0 < area[0] <= area[1] < 1:
-        raise InputError(f"area is {area}; give the smallest and the largest fraction within (0, 1)")
     best, distance = np.zeros((height, width), np.bool_), math.inf
     for _ in range(_TRIES):
-        hole = _draw(height, width, rng, count, math.exp(rng.uniform(*np.log(area))))
+        hole = _draw(height, width, rng, math.exp(rng.uniform(*np.log(_AREA))))
         ratio = np.count_nonzero(hole) / hole.size
-        miss = max(area[0] - ratio, ratio - area[1], 0.0)
+        miss = max(_AREA[0] - ratio, ratio - _AREA[1], 0.0)
         if hole.any() and miss < distance:
             best, distance = hole, miss
         if distance == 0.0:
             break
-    if not best.any():  # a picture of a few pixels, beside which all of it fell
-        best[int(rng.integers(height)), int(rng.integers(width))] = True
-    return best
+    return never_empty(best, rng)
 
 
-def _draw(
-    height: int, width: int, rng: np.random.Generator, count: tuple[int, int], share: float
-) -> npt.NDArray[np.bool_]:
+def _draw(height: int, width: int, rng: np.random.Generator, share: float) -> npt.NDArray[np.bool_]:
     """Draw the things of one mask, together about ``share`` of the picture."""
     zoom = max(1, -(-_CANVAS // min(height, width)))
     if zoom * max(height, width) > 4096:  # a strip of a picture
         zoom = 1
     size = (width * zoom, height * zoom)
     hole = np.zeros((height, width), np.bool_)
-    number = int(rng.integers(count[0], count[1] + 1))
+    number = int(rng.integers(1, 3))
     shares = [share] if number == 1 else share * np.sort(rng.dirichlet(np.full(number, 4.0)))[::-1]
     for part in shares:
         thing = THINGS[int(rng.integers(len(THINGS)))](rng)
@@ -275,8 +262,8 @@ def _painted(thing: Thing, size: tuple[int, int], rng: np.random.Generator, shar
     # The middle lies in the picture, so that a good part of the thing does.
     middle = np.array(size) * rng.uniform(0.25, 0.75, size=2)
     canvas = Image.new("L", size, 0)
-    _fill(canvas, [(part - (low + high) / 2) * unit + middle for part in parts])
-    return _rounded(canvas, margin * unit * float(np.hypot(*extent)), rng)
+    draw_parts(canvas, [(part - (low + high) / 2) * unit + middle for part in parts])
+    return rounded(canvas, margin * unit * float(np.hypot(*extent)), rng)
 
 
 def _covered(
@@ -290,19 +277,20 @@ def _covered(
     border = 12
     side = [math.ceil(length * scale) + 2 * border for length in high - low]
     canvas = Image.new("L", (side[0], side[1]), 0)
-    _fill(canvas, [(part - low) * scale + border for part in parts])
+    draw_parts(canvas, [(part - low) * scale + border for part in parts])
     reach = margin * scale * float(np.hypot(*(high - low)))
     grown = np.asarray(canvas.filter(ImageFilter.GaussianBlur(reach))) > 48
     return max(1.0, float(np.count_nonzero(grown))) / scale**2
 
 
-def _fill(canvas: Image.Image, parts: list[npt.NDArray[np.float64]]) -> None:
+def draw_parts(canvas: Image.Image, parts: list[npt.NDArray[np.float64]]) -> None:
+    """Fill closed outlines, each [n 2] in pixels (x, y), with white."""
     pen = ImageDraw.Draw(canvas)
     for part in parts:
         pen.polygon([(float(x), float(y)) for x, y in part], fill=255, outline=255)
 
 
-def _rounded(canvas: Image.Image, reach: float, rng: np.random.Generator) -> Image.Image:
+def rounded(canvas: Image.Image, reach: float, rng: np.random.Generator) -> Image.Image:
     """Round an outline and move it about ``reach`` pixels outwards, here more, there less."""
     soft = np.asarray(canvas.filter(ImageFilter.GaussianBlur(reach)), np.float32)
     coarse = (max(2, round(canvas.height / (6 * reach + 1))), max(2, round(canvas.width / (6 * reach + 1))))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Levels = npt.NDArray[np.uint8]
 _Tile = npt.NDArray[np.float32]
@@ -93,10 +94,7 @@ def highest(level: Levels, side: int) -> Levels:
 
 def halved(level: Levels) -> Levels:
     """The picture at half its size, each pixel the mean of a 2x2 square; uint8 [ceil(h/2) ceil(w/2)]."""
-    height, width = level.shape
-    even = np.pad(level, ((0, height % 2), (0, width % 2)), mode="edge")
-    rows = even[0::2].astype(np.uint16) + even[1::2]
-    return ((rows[:, 0::2] + rows[:, 1::2] + 2) // 4).astype(np.uint8)
+    return np.asarray(Image.fromarray(level).reduce(2))
 
 
 def _extreme(level: Levels, side: int, pick: Callable[[Levels, Levels], Levels]) -> Levels:

@@ -8,113 +8,78 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from twofold.errors import InputError
-from twofold.masks.boxes import check_size
+from twofold.masks.canvas import check_size, never_empty
+
+# Lengths are fractions of the shorter side. Of free-form holes: strokes, straight pieces of one, how thick
+# the brush is and how long a piece, the least and the most; and the largest turn at a corner, in radians.
+_STROKES, _PIECES, _BRUSH, _STEP, _TURN = (1, 4), (3, 10), (0.03, 0.15), (0.05, 0.3), 2.4
+# Of thin holes: scratches, bundles of wires or lines of writing, and how thick the brush is.
+_THIN_STROKES, _THIN_BRUSH = (1, 3), (0.005, 0.02)
+
+Points = list[tuple[float, float]]
+"""Corners (x, y) of one connected stroke."""
 
 
-def free_form(
-    height: int,
-    width: int,
-    rng: np.random.Generator,
-    *,
-    strokes: tuple[int, int] = (1, 4),
-    corners: tuple[int, int] = (3, 10),
-    brush: tuple[float, float] = (0.03, 0.15),
-    step: tuple[float, float] = (0.05, 0.3),
-    turn: float = 2.4,
-) -> npt.NDArray[np.bool_]:
-    """Brush strokes with turning angles, round joints and widths that swell and thin.
+def free_form(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Brush strokes with turning angles, round joints and widths that swell and thin; alike at every size.
 
-    All lengths are fractions of the shorter side, so a mask looks alike at every size.
+    Turns go left and right by turns more often than not: the scribble of someone who rubs out an object.
 
     Args:
         height: rows of the image, in pixels.
         width: columns of the image, in pixels.
         rng: the only source of randomness.
-        strokes: fewest and most strokes.
-        corners: fewest and most straight pieces of one stroke.
-        brush: thinnest and thickest brush.
-        step: shortest and longest straight piece.
-        turn: largest change of direction at a corner, in radians. Turns go left and right by turns
-            more often than not, which gives the scribble of someone who rubs out an object.
 
     Returns:
         A hole [h w], True = missing.
 
     Raises:
-        InputError: if a range is empty or the image is.
+        InputError: if the image is empty.
     """
     check_size(height, width)
-    for name, (low, high) in (("strokes", strokes), ("corners", corners)):
-        if not 1 <= low <= high:
-            raise InputError(f"{name} is ({low}, {high}); give the fewest and the most, at least 1")
-    for name, (small, large) in (("brush", brush), ("step", step)):
-        if not 0 < small <= large:
-            raise InputError(
-                f"{name} is ({small}, {large}); give the smallest and the largest fraction above 0"
-            )
     canvas = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(canvas)
     short = min(height, width)
-    for _ in range(int(rng.integers(strokes[0], strokes[1] + 1))):
-        pieces = int(rng.integers(corners[0], corners[1] + 1))
-        # Log-uniform: a thin scratch is as likely as a thick smear.
-        thickness = short * math.exp(rng.uniform(math.log(brush[0]), math.log(brush[1])))
-        lengths = short * rng.uniform(step[0], step[1], size=pieces)
-        start = (rng.uniform(0, width), rng.uniform(0, height))
-        points = _wander(start, lengths, (width, height), rng, turn)
+    for _ in range(int(rng.integers(_STROKES[0], _STROKES[1] + 1))):
+        pieces = int(rng.integers(_PIECES[0], _PIECES[1] + 1))
+        thickness = short * _log_uniform(rng, _BRUSH)
+        points = _wander(short * rng.uniform(*_STEP, size=pieces), (width, height), rng)
         widths = thickness * rng.uniform(0.75, 1.25, size=len(points))
         draw_stroke(pen, points, widths)
     return np.asarray(canvas) > 0
 
 
-def thin(
-    height: int,
-    width: int,
-    rng: np.random.Generator,
-    *,
-    strokes: tuple[int, int] = (1, 3),
-    brush: tuple[float, float] = (0.005, 0.02),
-) -> npt.NDArray[np.bool_]:
+def thin(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Long thin strokes: scratches, wires across the picture, lines of handwriting.
 
-    All lengths are fractions of the shorter side. No stroke is thinner than about two pixels, so in
-    a small image they take a larger part of it.
+    No stroke is thinner than about two pixels, so in a small image they take a larger part of it.
 
     Args:
         height: rows of the image, in pixels.
         width: columns of the image, in pixels.
         rng: the only source of randomness.
-        strokes: fewest and most scratches, bundles of wires or lines of writing.
-        brush: thinnest and thickest brush.
 
     Returns:
         A hole [h w], True = missing; never empty.
 
     Raises:
-        InputError: if a range is empty or the image is.
+        InputError: if the image is empty.
     """
     check_size(height, width)
-    if not 1 <= strokes[0] <= strokes[1]:
-        raise InputError(f"strokes is {strokes}; give the fewest and the most, at least 1")
-    if not 0 < brush[0] <= brush[1]:
-        raise InputError(f"brush is {brush}; give the smallest and the largest fraction above 0")
     canvas = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(canvas)
     makers = (_scratch, _wires, _writing)
-    for _ in range(int(rng.integers(strokes[0], strokes[1] + 1))):
-        thickness = min(height, width) * math.exp(rng.uniform(math.log(brush[0]), math.log(brush[1])))
+    for _ in range(int(rng.integers(_THIN_STROKES[0], _THIN_STROKES[1] + 1))):
+        thickness = min(height, width) * _log_uniform(rng, _THIN_BRUSH)
         for points in makers[int(rng.integers(len(makers)))](width, height, rng):
             widths = thickness * rng.uniform(0.8, 1.2, size=len(points))
             draw_stroke(pen, points, widths)
-    hole = np.array(canvas) > 0
-    if not hole.any():  # a picture of a few pixels, between which every stroke went
-        hole[int(rng.integers(height)), int(rng.integers(width))] = True
-    return hole
+    return never_empty(np.asarray(canvas) > 0, rng)
 
 
-Points = list[tuple[float, float]]
-"""Corners (x, y) of one connected stroke."""
+def _log_uniform(rng: np.random.Generator, ends: tuple[float, float]) -> float:
+    """A number between two: a thin scratch is as likely as a thick smear."""
+    return math.exp(rng.uniform(math.log(ends[0]), math.log(ends[1])))
 
 
 def _scratch(width: int, height: int, rng: np.random.Generator) -> list[Points]:
@@ -127,7 +92,7 @@ def _scratch(width: int, height: int, rng: np.random.Generator) -> list[Points]:
     y = np.cumsum(np.sin(headings)) * length / pieces
     middle = pieces // 2
     x, y = rng.uniform(0, width) + x - x[middle], rng.uniform(0, height) + y - y[middle]
-    return [_points(x, y)]
+    return [points_of(x, y)]
 
 
 def _wires(width: int, height: int, rng: np.random.Generator) -> list[Points]:
@@ -143,7 +108,7 @@ def _wires(width: int, height: int, rng: np.random.Generator) -> list[Points]:
         down = number * gap + sag * (1 - (2 * along / across) ** 2) * rng.uniform(0.8, 1.2)
         x = middle[0] + along * math.cos(tilt) - down * math.sin(tilt)
         y = middle[1] + along * math.sin(tilt) + down * math.cos(tilt)
-        lines.append(_points(x, y))
+        lines.append(points_of(x, y))
     return lines
 
 
@@ -164,18 +129,17 @@ def _writing(width: int, height: int, rng: np.random.Generator) -> list[Points]:
         forward = along + 0.9 * size * turns + loop + slant * rise
         x = start[0] + forward * math.cos(tilt) + rise * math.sin(tilt)
         y = start[1] + forward * math.sin(tilt) - rise * math.cos(tilt)
-        words.append(_points(x, y))
+        words.append(points_of(x, y))
         along += (0.9 * letters + rng.uniform(0.8, 1.6)) * size
     return words
 
 
-def _points(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Points:
+def points_of(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Points:
+    """The corners with these coordinates, each [n]."""
     return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
-def draw_stroke(
-    pen: ImageDraw.ImageDraw, points: list[tuple[float, float]], widths: npt.NDArray[np.float64]
-) -> None:
+def draw_stroke(pen: ImageDraw.ImageDraw, points: Points, widths: npt.NDArray[np.float64]) -> None:
     """Draw one connected stroke, white, with a round end or joint at each of its points."""
     for (x0, y0), (x1, y1), w0, w1 in zip(points, points[1:], widths, widths[1:], strict=False):
         length = math.hypot(x1 - x0, y1 - y0)
@@ -192,29 +156,23 @@ def draw_stroke(
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
 
 
-def _wander(
-    start: tuple[float, float],
-    lengths: npt.NDArray[np.float64],
-    size: tuple[int, int],
-    rng: np.random.Generator,
-    turn: float,
-) -> list[tuple[float, float]]:
-    """Corner points (x, y) of a walk that turns at each corner and is mirrored at the borders."""
-    x, y = start
+def _wander(lengths: npt.NDArray[np.float64], size: tuple[int, int], rng: np.random.Generator) -> Points:
+    """A walk in pieces of these lengths that turns at each corner and is mirrored at the borders."""
+    x, y = rng.uniform(0, size[0]), rng.uniform(0, size[1])
     points = [(x, y)]
     heading = rng.uniform(0, 2 * math.pi)
     side = 1.0 if rng.random() < 0.5 else -1.0
     for length in lengths:
-        x = _mirror(x + length * math.cos(heading), size[0])
-        y = _mirror(y + length * math.sin(heading), size[1])
+        x = mirrored(x + length * math.cos(heading), size[0])
+        y = mirrored(y + length * math.sin(heading), size[1])
         points.append((x, y))
-        heading += side * rng.uniform(0.1, 1.0) * turn
+        heading += side * rng.uniform(0.1, 1.0) * _TURN
         if rng.random() < 0.65:
             side = -side
     return points
 
 
-def _mirror(position: float, length: int) -> float:
+def mirrored(position: float, length: int) -> float:
     """Fold a coordinate back into [0, length], as if the borders were mirrors."""
     folded = position % (2 * length)
     return min(folded, 2 * length - folded)

@@ -20,8 +20,8 @@ def rgb8(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
         pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
     """
     channels = pixels[..., None] if pixels.ndim == 2 else pixels
-    colour = np.repeat(channels, 3, axis=2) if channels.shape[2] == 1 else channels[..., :3]
-    return np.ascontiguousarray(to_depth(colour, np.dtype(np.uint8)).astype(np.uint8, copy=False))
+    color = np.repeat(channels, 3, axis=2) if channels.shape[2] == 1 else channels[..., :3]
+    return np.ascontiguousarray(to_depth(color, np.dtype(np.uint8)).astype(np.uint8, copy=False))
 
 
 def in_order(pixels: npt.NDArray[np.generic], channels: Literal["RGB", "BGR"]) -> npt.NDArray[np.generic]:
@@ -71,24 +71,24 @@ def composite(
         )
     filled = image.copy()
     channels = fill[..., None] if fill.ndim == 2 else fill
-    colours = to_depth(channels[hole], image.dtype)  # n c
+    colors = to_depth(channels[hole], image.dtype)  # n c
     if image.ndim == 2:
-        filled[hole] = _grey(colours)[:, 0]
+        filled[hole] = _grey(colors)[:, 0]
     elif image.shape[2] == 1:
-        filled[hole] = _grey(colours)
+        filled[hole] = _grey(colors)
     else:
-        filled[hole, :3] = colours[:, :3]  # one grey channel broadcasts to three
+        filled[hole, :3] = colors[:, :3]  # one grey channel broadcasts to three
     return filled
 
 
-def luma1000(colours: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+def luma1000(colors: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     """Grey value of colours [... 3], times 1000: exact in integers."""
-    wide = colours[..., :3].astype(np.int64)
+    wide = colors[..., :3].astype(np.int64)
     return np.asarray(wide @ np.array(LUMA, np.int64))
 
 
-def _grey(colours: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _grey(colors: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """Turn n colours [n c] into grey [n 1] of the same dtype."""
-    if colours.shape[1] < 3:
-        return colours[:, :1]
-    return ((luma1000(colours) + 500) // 1000).astype(colours.dtype)[:, None]
+    if colors.shape[1] < 3:
+        return colors[:, :1]
+    return ((luma1000(colors) + 500) // 1000).astype(colors.dtype)[:, None]

@@ -94,8 +94,8 @@ def encode_png(
     """Encode 16-bit grey [h w] or [h w 1], RGB [h w 3] or RGBA [h w 4] as a PNG file."""
     height, width = pixels.shape[:2]
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    colour_type = {1: 0, 3: 2, 4: 6}[channels]
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))]
+    color_type = {1: 0, 3: 2, 4: 6}[channels]
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0))]
     if icc_profile:
         chunks.append((b"iCCP", b"ICC Profile\x00\x00" + zlib.compress(icc_profile)))
     if dpi:

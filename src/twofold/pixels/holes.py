@@ -19,6 +19,8 @@ MaskLike = ImageLike
 # as well.
 GREY_LEVELS = 16
 GREY_SHARE = 0.05
+# Rows read at a time, so that a large mask needs little memory.
+_BAND = 256
 
 
 class MaskWarning(UserWarning):
@@ -55,9 +57,8 @@ def read_hole(mask: MaskLike, height: int, width: int) -> npt.NDArray[np.bool_]:
     except ImageError as error:
         raise MaskError(f"mask cannot be used: {error}") from error
     _check_size(pixels.shape, height, width)
-    level = _level(pixels)
-    _warn_about(level, pixels)
-    return _from_half(level, pixels)
+    _warn_about(pixels)
+    return hole_of(pixels)
 
 
 def hole_of(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
@@ -66,7 +67,23 @@ def hole_of(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     Args:
         pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
     """
-    return _from_half(_level(pixels), pixels)
+    return np.asarray(mask_levels(pixels) >= 128)
+
+
+def mask_levels(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """See a mask as uint8 levels [h w], the way it is read for filling: luma, transparent parts black.
+
+    Rounded down, so that the levels from 128 on are exactly the hole.
+
+    Args:
+        pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
+    """
+    levels = np.empty(pixels.shape[:2], np.uint8)
+    scale = 1 if pixels.dtype == np.uint8 else 256
+    for top in range(0, len(pixels), _BAND):
+        brightness, level = _brightness(pixels[top : top + _BAND])
+        levels[top : top + _BAND] = brightness // (level * scale)
+    return levels
 
 
 def _of_bools(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
@@ -79,20 +96,18 @@ def _of_bools(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArr
     return np.array(mask, np.bool_)
 
 
-def _from_half(level: npt.NDArray[np.float64], pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
-    half = 128 / 255 if pixels.dtype == np.uint8 else 32768 / 65535
-    return np.asarray(level >= half)
-
-
-def _level(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-    """Brightness over black [h w] in 0..1, an exact quotient of integers rounded once."""
-    white = 255 if pixels.dtype == np.uint8 else 65535
+def _brightness(pixels: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.int64], int]:
+    """Brightness over black [h w] as whole numbers, and which of them is one level."""
     if pixels.ndim == 2 or pixels.shape[2] == 1:
-        return pixels.reshape(pixels.shape[:2]).astype(np.float64) / white
+        return pixels.reshape(pixels.shape[:2]).astype(np.int64), 1
     grey = luma1000(pixels)
     if pixels.shape[2] == 3:
-        return np.asarray(grey / (1000 * white))
-    return np.asarray(grey * pixels[..., 3].astype(np.int64) / (1000 * white * white))
+        return grey, 1000
+    return grey * pixels[..., 3].astype(np.int64), 1000 * _white(pixels)
+
+
+def _white(pixels: npt.NDArray[np.generic]) -> int:
+    return 255 if pixels.dtype == np.uint8 else 65535
 
 
 def _check_size(shape: tuple[int, ...], height: int, width: int) -> None:
@@ -107,7 +122,7 @@ def _check_size(shape: tuple[int, ...], height: int, width: int) -> None:
     raise MaskError(f"{seen}; give a mask of the image's size")
 
 
-def _warn_about(level: npt.NDArray[np.float64], pixels: npt.NDArray[np.generic]) -> None:
+def _warn_about(pixels: npt.NDArray[np.generic]) -> None:
     if pixels.max() == 1:
         warnings.warn(
             "mask holds nothing above 1, so nothing is a hole; white is 255: multiply by 255 or give bools",
@@ -115,8 +130,10 @@ def _warn_about(level: npt.NDArray[np.float64], pixels: npt.NDArray[np.generic])
             stacklevel=3,
         )
         return
-    counts = np.bincount(np.rint(level * 255).astype(np.intp).ravel(), minlength=256)[1:255]
-    levels, share = int(np.count_nonzero(counts)), float(counts.sum() / level.size)
+    brightness, level = _brightness(pixels)
+    nearest = np.rint(brightness / (level * _white(pixels)) * 255).astype(np.intp)
+    counts = np.bincount(nearest.ravel(), minlength=256)[1:255]
+    levels, share = int(np.count_nonzero(counts)), float(counts.sum() / nearest.size)
     if levels > GREY_LEVELS or share > GREY_SHARE:
         warnings.warn(
             f"mask has {levels} grey levels on {share:.1%} of its pixels, as a JPEG or a photograph has; "

@@ -16,36 +16,12 @@ THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 0x0201, 0x0202
 # Tags of a TIFF file that describe how its pixels are stored, not the photo: they belong to one
 # file and must not travel to the next. The last four have places of their own or are large blobs
 # of other programs (XMP, IPTC, Photoshop, ICC).
-_STORAGE_TAGS = frozenset(
-    (
-        *range(254, 260),
-        262,
-        266,
-        273,
-        *range(277, 282),
-        284,
-        292,
-        293,
-        317,
-        *range(320, 326),
-        330,
-        332,
-        334,
-        336,
-        338,
-        339,
-        340,
-        341,
-        347,
-        *range(512, 522),
-        *range(529, 533),
-        700,
-        33723,
-        34377,
-        34675,
-    )
-)
-
+# fmt: off
+_STORAGE_TAGS = frozenset((
+    *range(254, 260), 262, 266, 273, *range(277, 282), 284, 292, 293, 317, *range(320, 326), 330, 332, 334,
+    336, *range(338, 342), 347, *range(512, 522), *range(529, 533), 700, 33723, 34377, 34675,
+))
+# fmt: on
 _FOLDERS = (0x8769, 0x8825, 0xA005)  # the Exif, GPS and interoperability folders
 
 
@@ -81,8 +57,8 @@ def kept_exif(image: Image.Image) -> bytes | None:
     """
     block = image.info.get("exif")
     try:
-        if not isinstance(block, bytes):
-            block = _described_exif(image)
+        if not isinstance(block, bytes):  # the tags of a TIFF, the text of a PNG
+            block = _rebuilt(image.getexif())
         return None if block is None else PREFIX + _neutral(block.removeprefix(PREFIX))
     except Exception:  # anything can stand in a damaged block
         return None
@@ -133,11 +109,6 @@ def without_orientation(block: bytes) -> bytes:
     struct.pack_into(order + "H", data, start, count - 1)
     data[at : after + 4] = data[at + 12 : after + 4] + bytes(12)
     return PREFIX + bytes(data)
-
-
-def _described_exif(image: Image.Image) -> bytes | None:
-    """EXIF block from where Pillow keeps none in ``info``: the tags of a TIFF, the text of a PNG."""
-    return _rebuilt(image.getexif())
 
 
 def _rebuilt(exif: Image.Exif) -> bytes | None:

@@ -24,6 +24,8 @@ except ImportError:  # before Pillow 11.3
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", *(("AVIF",) if HAS_AVIF else ()))
+READABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+"""Endings of the files that are taken out of a folder, in lower case."""
 LONGEST_SIDE = 1_000_000
 """Pixels. Decoders need memory for each row, so that a file of a few bytes could ask for gigabytes."""
 _TAKEN = f"give PNG, JPEG, WebP, TIFF, {'AVIF, ' if HAS_AVIF else ''}BMP or GIF"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from twofold.masks.components import components
+
 MOST_WINDOWS = 64
 """With more groups of holes than this, wider and so fewer windows are used."""
 CONTEXT = 2
@@ -133,7 +135,7 @@ def label_cells(
     padded = np.pad(used, ((0, -used.shape[0] % cell), (0, -used.shape[1] % cell)))
     blocks = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell)
     in_rows, in_columns = np.asarray(blocks.any(axis=3)), np.asarray(blocks.any(axis=1))
-    connected = _connected(np.asarray(in_columns.any(axis=2)))
+    connected = components(np.asarray(in_columns.any(axis=2))).labelled()
     labels[top : top + len(connected), left : left + connected.shape[1]] = connected
     rows, columns = np.nonzero(connected)
     row_used, column_used = in_rows[rows, :, columns], in_columns[rows, columns]  # n cell
@@ -163,29 +165,6 @@ def bounding_box(mask: npt.NDArray[np.bool_]) -> Box | None:
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     columns = np.flatnonzero(mask[top:bottom].any(axis=0))
     return Box(top, int(columns[0]), bottom, int(columns[-1]) + 1)
-
-
-def _connected(used: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Number the 8-connected regions of True from 1, in reading order of their first cells."""
-    labels = np.zeros(used.shape, np.int64)
-    open_cells = set(zip(*(axis.tolist() for axis in np.nonzero(used)), strict=True))
-    count = 0
-    for start in sorted(open_cells):
-        if start not in open_cells:
-            continue
-        count += 1
-        open_cells.remove(start)
-        stack = [start]
-        while stack:
-            row, column = stack.pop()
-            labels[row, column] = count
-            for near in (-1, 0, 1):
-                for beside in (-1, 0, 1):
-                    neighbour = (row + near, column + beside)
-                    if neighbour in open_cells:
-                        open_cells.remove(neighbour)
-                        stack.append(neighbour)
-    return labels
 
 
 def _join(boxes: npt.NDArray[np.int64], least: int, height: int, width: int) -> list[_Group]:
