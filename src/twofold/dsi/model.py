@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from twofold.diffusion import diffuse
 from twofold.dsi.config import SIZE_MULTIPLE, DsiConfig, StructureConfig
 from twofold.dsi.discriminator import Discriminator
-from twofold.dsi.masked import MaskedStructureGenerator
+from twofold.dsi.fast.sample import sample_structure
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.parallel import decode_parallel
-from twofold.dsi.sampling import SampledStructure, sample_structure
+from twofold.dsi.parallel.decode import decode_parallel
+from twofold.dsi.parallel.network import MaskedStructureGenerator
+from twofold.dsi.sampling import SampledStructure
 from twofold.dsi.structure import StructureGenerator
 from twofold.dsi.texture import TextureGenerator
 from twofold.dsi.vqvae import Vqvae

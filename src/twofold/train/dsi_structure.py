@@ -17,9 +17,9 @@ from twofold.data.codes import CodeCache
 from twofold.devices import derive_seed
 from twofold.dsi import objective
 from twofold.dsi.config import PRESETS, SIZE_MULTIPLE, DsiConfig, Mode
-from twofold.dsi.masked import MaskedStructureGenerator
 from twofold.dsi.model import AnyStructureGenerator, Dsi
-from twofold.dsi.parallel import hidden_share, hide
+from twofold.dsi.parallel.decode import hidden_share, hide
+from twofold.dsi.parallel.network import MaskedStructureGenerator
 from twofold.train.descent import descend
 from twofold.train.dsi_parts import build_with
 from twofold.train.recipe import StepContext

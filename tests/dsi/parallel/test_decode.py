@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from dsi.lively import CODE_SIZE, CODES, TINY, codebook, condition, enliven, random
 from twofold.dsi.config import DsiConfig, StructureConfig, tiny
-from twofold.dsi.masked import MaskedStructureGenerator
 from twofold.dsi.model import build_dsi
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.parallel import decode_parallel, hidden_share, hide
+from twofold.dsi.parallel.decode import decode_parallel, hidden_share, hide
+from twofold.dsi.parallel.network import MaskedStructureGenerator
 from twofold.errors import InputError
 
 BOOK = codebook()
@@ -116,7 +116,7 @@ def test_nothing_to_draw_and_wrong_arguments():
     drawn = draw([0], kept=kept, known=torch.ones(5, 6, dtype=torch.bool))
     assert torch.equal(drawn.codes[0], kept)
     assert float(drawn.log_likelihood[0]) == 0
-    with pytest.raises(InputError, match="seeds"):
+    with pytest.raises(InputError, match="no seed is given"):
         draw([])
     with pytest.raises(InputError, match="one grid"):
         draw([0], kept=kept[:2], known=kept[:2] > 0)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from dsi.lively import CODES, TINY, codebook, condition, generator
 from twofold.dsi.config import StructureConfig
-from twofold.dsi.folded import FoldedPixelCnn
-from twofold.dsi.incremental import ROWS_OF_CONDITION, IncrementalPixelCnn
-from twofold.dsi.left_stream import LeftStream
+from twofold.dsi.fast.horizontal import HorizontalStack
+from twofold.dsi.fast.pixelcnn import IncrementalPixelCnn
+from twofold.dsi.fast.weights import FusedPixelCnn
 
 NARROW = StructureConfig(
     condition_channels=(2, 2, 2, 3),
@@ -38,24 +38,20 @@ def whole_logits(network: torch.nn.Module, vectors: Tensor, features: Tensor, co
 @pytest.mark.parametrize("config", [TINY, NARROW])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 1), (1, 4), (4, 5)])
 @pytest.mark.parametrize("span", [1, 2, 5])
-@pytest.mark.parametrize("tiled", [False, True])
 @torch.inference_mode()
-def test_logits_are_those_of_the_whole_network(config, height, width, span, tiled):
-    width += tiled and width % 2  # tiles are of two columns
+def test_logits_are_those_of_the_whole_network(config, height, width, span):
     network, vectors = generator(config).pixelcnn, codebook().vectors
     features = condition(height, width, config=config)
     codes = torch.randint(CODES, (3, height, width), generator=torch.Generator().manual_seed(1))
     expected = whole_logits(network, vectors, features, codes)
-    weights = FoldedPixelCnn(network, vectors)
-    tiles = weights.tiled(network) if tiled else None
-    ours = IncrementalPixelCnn(weights, features, 3, tiles=tiles)
+    ours = IncrementalPixelCnn(FusedPixelCnn(network, vectors), features, 3)
     everyone = torch.arange(3)
     for row in range(height):
         ours.begin_row(row, codes[:, row - 1] if row else None)
         left = left_of(codes, row)
         for first in range(0, width, span):
             columns = torch.arange(first, min(width, first + span)).expand(3, -1)
-            logits = ours.window(left.gather(1, columns), everyone, columns)
+            logits = ours.horizontal.window(left.gather(1, columns), everyone, columns)
             torch.testing.assert_close(logits, expected[:, row, columns[0]], rtol=1e-4, atol=1e-5)
 
 
@@ -65,69 +61,54 @@ def test_samples_may_advance_at_their_own_pace_and_recompute_after_wrong_guesses
     features = condition(3, 6)
     codes = torch.randint(CODES, (3, 3, 6), generator=torch.Generator().manual_seed(1))
     expected = whole_logits(network, vectors, features, codes)
-    ours = IncrementalPixelCnn(FoldedPixelCnn(network, vectors), features, 3)
+    ours = IncrementalPixelCnn(FusedPixelCnn(network, vectors), features, 3)
     for row in range(3):
         ours.begin_row(row, codes[:, row - 1] if row else None)
         left = left_of(codes, row)
         wrong = (left + 1) % CODES
         everyone, some = torch.arange(3), torch.tensor([0, 2])
         columns = torch.arange(0, 4).expand(3, -1)
-        ours.window(wrong[:, :4], everyone, columns)  # guesses that are all wrong
-        logits = ours.window(left[:, :4], everyone, columns)
+        ours.horizontal.window(wrong[:, :4], everyone, columns)  # guesses that are all wrong
+        logits = ours.horizontal.window(left[:, :4], everyone, columns)
         torch.testing.assert_close(logits, expected[:, row, :4], rtol=1e-4, atol=1e-5)
         columns = torch.tensor([[2, 3, 4], [3, 4, 5]])  # the first of them recomputes two
-        logits = ours.window(left[some].gather(1, columns), some, columns)
+        logits = ours.horizontal.window(left[some].gather(1, columns), some, columns)
         torch.testing.assert_close(logits[0], expected[0, row, 2:5], rtol=1e-4, atol=1e-5)
-        ours.features(left[:, 4:], everyone, torch.arange(4, 6).expand(3, -1))
+        ours.horizontal.features(left[:, 4:], everyone, torch.arange(4, 6).expand(3, -1))
         last = torch.full((3, 1), 5)
-        logits = ours.window(left[:, 5:], everyone, last)
+        logits = ours.horizontal.window(left[:, 5:], everyone, last)
         torch.testing.assert_close(logits[:, 0], expected[:, row, 5], rtol=1e-4, atol=1e-5)
-
-
-@torch.inference_mode()
-def test_grids_longer_than_a_chunk_of_the_condition_are_answered():
-    network, vectors = generator(NARROW).pixelcnn, codebook().vectors
-    width = 16
-    height = ROWS_OF_CONDITION // width + 3
-    features = condition(height, width, config=NARROW)
-    codes = torch.randint(CODES, (1, height, width), generator=torch.Generator().manual_seed(1))
-    expected = whole_logits(network, vectors, features, codes)
-    ours = IncrementalPixelCnn(FoldedPixelCnn(network, vectors), features, 1)
-    for row in range(height):
-        ours.begin_row(row, codes[:, row - 1] if row else None)
-        logits = ours.window(left_of(codes, row), torch.arange(1), torch.arange(width)[None])
-        torch.testing.assert_close(logits, expected[:, row], rtol=1e-4, atol=1e-4)
 
 
 @torch.inference_mode()
 def test_what_attention_found_is_taken_again_if_it_does_not_look():
     network, vectors = generator().pixelcnn, codebook().vectors
-    weights = FoldedPixelCnn(network, vectors)
+    weights = FusedPixelCnn(network, vectors)
     ours = IncrementalPixelCnn(weights, condition(2, 5), 2)
     codes = torch.randint(CODES, (2, 2, 5), generator=torch.Generator().manual_seed(1))
     everyone, columns = torch.arange(2), torch.arange(5).expand(2, -1)
     ours.begin_row(0, None)
-    ours.features(left_of(codes, 0), everyone, columns)
+    ours.horizontal.features(left_of(codes, 0), everyone, columns)
     ours.begin_row(1, codes[:, 0])
     left = left_of(codes, 1)
-    looked = ours.window(left, everyone, columns).clone()
-    assert torch.equal(ours.window(left, everyone, columns, look=False), looked)
+    looked = ours.horizontal.window(left, everyone, columns).clone()
+    assert torch.equal(ours.horizontal.window(left, everyone, columns, look=False), looked)
     other = (left + 1) % CODES
-    stale = ours.window(other, everyone, columns, look=False).clone()
-    assert not torch.allclose(ours.window(other, everyone, columns), stale, atol=1e-4)
+    stale = ours.horizontal.window(other, everyone, columns, look=False).clone()
+    assert not torch.allclose(ours.horizontal.window(other, everyone, columns), stale, atol=1e-4)
 
 
 @torch.inference_mode()
 def test_a_stream_that_borrows_a_row_says_the_same():
     network, vectors = generator().pixelcnn, codebook().vectors
-    weights = FoldedPixelCnn(network, vectors)
+    weights = FusedPixelCnn(network, vectors)
     lender = IncrementalPixelCnn(weights, condition(3, 5), 2)
-    borrower = LeftStream(weights, 2, (3, 5), torch.device("cpu"))
+    borrower = HorizontalStack(weights, 2, (3, 5), torch.device("cpu"))
     codes = torch.randint(CODES, (2, 3, 5), generator=torch.Generator().manual_seed(1))
     everyone, columns = torch.arange(2), torch.arange(5).expand(2, -1)
     for row in range(3):
         lender.begin_row(row, codes[:, row - 1] if row else None)
-        borrower.borrow_row(lender)
+        borrower.borrow_row(lender.horizontal)
         left = left_of(codes, row)
-        expected = lender.window(left, everyone, columns)
+        expected = lender.horizontal.window(left, everyone, columns)
         torch.testing.assert_close(borrower.window(left, everyone, columns), expected)
