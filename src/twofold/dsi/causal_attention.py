@@ -1,4 +1,4 @@
-"""Attention of every position to all earlier ones [DSI Sec. 3.2]."""
+"""Attention of every position to all earlier ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from twofold.dsi.weight_norm import WeightNormLinear
 
 
 class CausalAttention(nn.Module):
-    """Heads that look at all strictly earlier positions in raster order [DSI Sec. 3.2].
+    """Heads that look at all strictly earlier positions in raster order [DSI: causal attention].
+
+    ``y_i = sum_{j<i} softmax_j(q_i . k_j / sqrt(d)) v_j``.
 
     The official code makes the linear maps of every head by themselves; here each of ``query``, ``key``
     and ``value`` is one map whose output channels are the heads' one after the other.

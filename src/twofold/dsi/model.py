@@ -1,4 +1,4 @@
-"""DSI: sample structures for a hole, and paint each of them [DSI Sec. 3]."""
+"""DSI: sample structures for a hole, and paint each of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AnyStructureGenerator = StructureGenerator | MaskedStructureGenerator
 
 
 class Dsi(nn.Module):
-    """The networks of all three stages; those whose configuration is None are absent [DSI Sec. 3].
+    """The networks of all three stages; those whose configuration is None are absent.
 
     Args:
         config: sizes, mode, parts and sampling options.

@@ -29,7 +29,9 @@ class Encoding:
 
 
 class Vqvae(nn.Module):
-    """Pictures to structure and texture codes, and back [DSI Sec. 3.1].
+    """Pictures to structure and texture codes, and back [DSI: hierarchical VQ-VAE].
+
+    ``s = Q_s(E_s(x)), t = Q_t(E_t(x, s)), x' = D_vq(s, t)``.
 
     Args:
         config: sizes.
@@ -80,7 +82,7 @@ class Vqvae(nn.Module):
 
 
 class StructureEncoder(nn.Module):
-    """The encoder down to 1/8 of the picture's side [DSI Sec. 3.1]."""
+    """The encoder down to 1/8 of the picture's side."""
 
     def __init__(self, config: VqvaeConfig) -> None:
         super().__init__()
@@ -103,7 +105,7 @@ class StructureEncoder(nn.Module):
 
 
 class TextureEncoder(nn.Module):
-    """Features for the texture codes, from the picture and its quantised structure [DSI Sec. 3.1]."""
+    """Features for the texture codes, from the picture and its quantised structure."""
 
     def __init__(self, config: VqvaeConfig) -> None:
         super().__init__()
@@ -122,7 +124,7 @@ class TextureEncoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Code vectors back to a picture [DSI Sec. 3.1]."""
+    """Code vectors back to a picture."""
 
     def __init__(self, config: VqvaeConfig) -> None:
         super().__init__()
@@ -143,7 +145,7 @@ class Decoder(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """features + 1x1(elu(3x3(elu(features)))) [DSI Sec. 3.1]."""
+    """features + 1x1(elu(3x3(elu(features))))."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
