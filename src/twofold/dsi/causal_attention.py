@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from twofold.dsi.config import StructureConfig
 from twofold.dsi.weight_norm import WeightNormLinear
 
 
@@ -34,6 +35,12 @@ class CausalAttention(nn.Module):
         self.key = WeightNormLinear(channels, heads * key_channels)
         self.value = WeightNormLinear(channels, heads * value_channels)
         self.output = WeightNormLinear(heads * value_channels, channels)
+
+    @classmethod
+    def of(cls, config: StructureConfig) -> CausalAttention:
+        """The layer that a structure generator's sizes ask for."""
+        sizes = {"key_channels": config.key_channels, "value_channels": config.value_channels}
+        return cls(config.channels, heads=config.heads, **sizes)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what the heads found; the first position finds nothing, that is zeros."""

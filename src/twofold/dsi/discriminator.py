@@ -70,7 +70,7 @@ class SpectralConv2d(SameConv2d):
         self.register_buffer("singular_vector", nn.init.trunc_normal_(torch.empty(out_channels)))
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
-        """Convolve with the normalised weights; height and width are halved and rounded up."""
+        """Convolve with the normalized weights; height and width are halved and rounded up."""
         weight = self.weight / self.largest_singular_value()
         return F.conv2d(pad_same(features, self.kernel_size, stride=2), weight, self.bias, stride=2)
 

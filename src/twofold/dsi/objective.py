@@ -70,7 +70,7 @@ def feature_loss(
 
     ``L = -log softmax_k(-10 tanh((d_k - mean d) / std d))`` at the true k, with ``d_k = |f - w_k|^2``.
 
-    The features of the composited fill (before quantisation) are compared with every code; the nearer
+    The features of the composited fill (before quantization) are compared with every code; the nearer
     a code, the likelier. With structure features and codes it is the structural feature loss, with
     texture features and codes the textural one.
 

@@ -1,4 +1,4 @@
-"""Vector quantisation: the nearest of a codebook's vectors, and how codebooks learn."""
+"""Vector quantization: the nearest of a codebook's vectors, and how codebooks learn."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Codebook(nn.Module):
             return squares - 2 * flat @ vectors.T + (vectors**2).sum(dim=1)
 
     def forward(self, features: Float[Tensor, "b d h w"]) -> Quantized:
-        """Quantise [b d h w]; of equally near codes the first."""
+        """Quantize [b d h w]; of equally near codes the first."""
         features = features.float()
         with torch.no_grad():
             codes = self.distances(features).argmin(dim=-1)

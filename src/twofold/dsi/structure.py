@@ -40,7 +40,7 @@ class PixelCnn(nn.Module):
         self.left_in_beside = DownRightShiftedConv2d(code_size + 1, channels, (2, 1))
         up, left = [], []
         for number in range(1, config.groups * config.layers + 1):
-            attention = _attention(config) if number % config.layers == 0 else None
+            attention = CausalAttention.of(config) if number % config.layers == 0 else None
             above = GatedResnet(
                 channels,
                 DownShiftedConv2d,
@@ -114,12 +114,3 @@ class StructureGenerator(nn.Module):
             hole: 1 where the image is missing.
         """
         return self.pixelcnn(vectors, self.condition(image, hole))
-
-
-def _attention(config: StructureConfig) -> CausalAttention:
-    return CausalAttention(
-        config.channels,
-        heads=config.heads,
-        key_channels=config.key_channels,
-        value_channels=config.value_channels,
-    )

@@ -1,4 +1,4 @@
-"""How good each part of DSI is by itself: codes, structure, texture; for validation and model cards."""
+"""How good each part of DSI is by itself: codes, structure, texture; for training and model cards."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def validate_structure(dsi: Dsi, examples: Examples, *, device: torch.device) ->
     """
     means = _Means()
     if dsi.structure is None:
-        raise CheckpointError("these weights hold no structure generator; judge others")
+        raise CheckpointError("these weights hold no structure generator; validate others")
     for example in examples:
         image, hole = example["image"][None].to(device), example["hole"][None].to(device)
         quantized = dsi.vqvae.encode(image).structure
@@ -97,11 +97,11 @@ def validate_texture(
 ) -> PartValidation:
     """Paint the true structure of photographs with holes.
 
-    Figures: ``psnr`` and ``lpips`` of the composited pictures. Pictures: damaged, painted, photograph.
+    Figures: ``psnr`` and ``lpips`` of the composited pictures. Pictures: damaged, filled, photograph.
     """
     means, pictures = _Means(), []
     if dsi.texture is None:
-        raise CheckpointError("these weights hold no texture generator; judge others")
+        raise CheckpointError("these weights hold no texture generator; validate others")
     for number, example in enumerate(examples):
         image, hole = example["image"][None].to(device), example["hole"][None].to(device)
         structure = dsi.vqvae.encode(image).structure.vectors

@@ -46,7 +46,7 @@ class Vqvae(nn.Module):
         self.decoder = Decoder(config)
 
     def forward(self, image: Image) -> tuple[Image, Encoding]:
-        """Encode and decode; gradients pass the quantisation straight through.
+        """Encode and decode; gradients pass the quantization straight through.
 
         Returns:
             The reconstruction, not bounded to [-1, 1], and the codes.
@@ -56,7 +56,7 @@ class Vqvae(nn.Module):
         return self.decoder(structure, texture), encoding
 
     def encode(self, image: Image) -> Encoding:
-        """Encode [b 3 h w] in [-1, 1]; the texture features see the quantised structure.
+        """Encode [b 3 h w] in [-1, 1]; the texture features see the quantized structure.
 
         Raises:
             ValueError: if height or width is not a multiple of 8.
@@ -105,7 +105,7 @@ class StructureEncoder(nn.Module):
 
 
 class TextureEncoder(nn.Module):
-    """Features for the texture codes, from the picture and its quantised structure."""
+    """Features for the texture codes, from the picture and its quantized structure."""
 
     def __init__(self, config: VqvaeConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Weight-normalised layers: a direction and a length for every output channel.
+"""Weight-normalized layers: a direction and a length for every output channel.
 
 Parameters are named as in the official weights: ``v`` the directions, ``g`` the lengths, ``b`` the bias.
 """

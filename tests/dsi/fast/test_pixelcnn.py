@@ -56,31 +56,6 @@ def test_logits_are_those_of_the_whole_network(config, height, width, span):
 
 
 @torch.inference_mode()
-def test_samples_may_advance_at_their_own_pace_and_recompute_after_wrong_guesses():
-    network, vectors = generator().pixelcnn, codebook().vectors
-    features = condition(3, 6)
-    codes = torch.randint(CODES, (3, 3, 6), generator=torch.Generator().manual_seed(1))
-    expected = whole_logits(network, vectors, features, codes)
-    ours = IncrementalPixelCnn(FusedPixelCnn(network, vectors), features, 3)
-    for row in range(3):
-        ours.begin_row(row, codes[:, row - 1] if row else None)
-        left = left_of(codes, row)
-        wrong = (left + 1) % CODES
-        everyone, some = torch.arange(3), torch.tensor([0, 2])
-        columns = torch.arange(0, 4).expand(3, -1)
-        ours.horizontal.window(wrong[:, :4], everyone, columns)  # guesses that are all wrong
-        logits = ours.horizontal.window(left[:, :4], everyone, columns)
-        torch.testing.assert_close(logits, expected[:, row, :4], rtol=1e-4, atol=1e-5)
-        columns = torch.tensor([[2, 3, 4], [3, 4, 5]])  # the first of them recomputes two
-        logits = ours.horizontal.window(left[some].gather(1, columns), some, columns)
-        torch.testing.assert_close(logits[0], expected[0, row, 2:5], rtol=1e-4, atol=1e-5)
-        ours.horizontal.features(left[:, 4:], everyone, torch.arange(4, 6).expand(3, -1))
-        last = torch.full((3, 1), 5)
-        logits = ours.horizontal.window(left[:, 5:], everyone, last)
-        torch.testing.assert_close(logits[:, 0], expected[:, row, 5], rtol=1e-4, atol=1e-5)
-
-
-@torch.inference_mode()
 def test_what_attention_found_is_taken_again_if_it_does_not_look():
     network, vectors = generator().pixelcnn, codebook().vectors
     weights = FusedPixelCnn(network, vectors)
@@ -99,7 +74,7 @@ def test_what_attention_found_is_taken_again_if_it_does_not_look():
 
 
 @torch.inference_mode()
-def test_a_stream_that_borrows_a_row_says_the_same():
+def test_a_stack_that_borrows_a_row_says_the_same():
     network, vectors = generator().pixelcnn, codebook().vectors
     weights = FusedPixelCnn(network, vectors)
     lender = IncrementalPixelCnn(weights, condition(3, 5), 2)

@@ -133,10 +133,12 @@ class HorizontalStack:
             hidden = F.glu(hidden, dim=1)
             features += hidden
             if number in self._caches:
-                found = self._found[number]
                 if look:
-                    found[flat] = self._caches[number].attend(hidden, *place, self._mask)
-                features += found[flat]
+                    found = self._caches[number].attend(hidden, *place, self._mask)
+                    self._found[number][flat] = found
+                else:
+                    found = self._found[number][flat]
+                features += found
         if not whole:
             self.elu.index_copy_(1, padded.view(-1) + 1, local[:, :, 1:].flatten(1, 2))
         return features

@@ -53,11 +53,11 @@ class PrepackedLinear:
 
 
 LINEAR = torch.ops.mkldnn._linear_pointwise
-"""oneDNN's product with packed weights, which PyTorch's own compiler uses."""
+"""oneDNN's product with prepacked weights, which PyTorch's own compiler uses."""
 
 
 def prepacked(weight: Tensor) -> Tensor | None:
-    """Weights packed by oneDNN; None where this PyTorch or this device cannot."""
+    """Weights prepacked by oneDNN; None where this PyTorch or this device cannot."""
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
         return None
     row, other = weight.new_zeros(1, weight.shape[1]), weight.new_zeros(1, weight.shape[0])

@@ -39,7 +39,7 @@ class FusedAttention:
 
 @dataclass(frozen=True, eq=False)
 class FusedLayer:
-    """One layer of both streams; taps are ordered top to bottom, left to right.
+    """One layer of both stacks; taps are ordered top to bottom, left to right.
 
     Attributes:
         up_first: six taps of the vertical stack's first convolution.
@@ -130,7 +130,7 @@ def _dense(linear: WeightNormLinear, dtype: torch.dtype, more_bias: Tensor | Non
 
 
 def _rows_above(network: PixelCnn, dtype: torch.dtype) -> PrepackedLinear:
-    """From 2x3 code vectors above a position to the input of the upper, then of the horizontal stack."""
+    """From 2x3 code vectors above a position to the input of the vertical, then of the horizontal stack."""
     up, above = _taps(network.up_in), _taps(network.left_in_above)
     left = torch.cat([torch.zeros_like(up[:, : above.shape[1]]), above], dim=1)
     size = above.shape[1] // 3
@@ -148,18 +148,18 @@ def _beside(network: PixelCnn, vectors: Tensor) -> Float[Tensor, "k1 c"]:
 
 
 def _layer(up: GatedResnet, left: GatedResnet, dtype: torch.dtype) -> FusedLayer:
-    folded = partial(PrepackedLinear, dtype=dtype)
+    fused = partial(PrepackedLinear, dtype=dtype)
     extra = cast(WeightNormLinear, left.from_extra)
     above = torch.cat([_taps(left.first, 0), extra.weight.float()], dim=1)
     return FusedLayer(
-        up_first=folded(_taps(up.first), up.first.b.float()),
-        up_second=folded(_taps(up.second)),
+        up_first=fused(_taps(up.first), up.first.b.float()),
+        up_second=fused(_taps(up.second)),
         up_condition=_dense(cast(WeightNormLinear, up.from_condition), dtype, up.second.b),
-        above_first=folded(above, (left.first.b + extra.b).float()),
-        above_second=folded(_taps(left.second, 0)),
+        above_first=fused(above, (left.first.b + extra.b).float()),
+        above_second=fused(_taps(left.second, 0)),
         left_condition=_dense(cast(WeightNormLinear, left.from_condition), dtype, left.second.b),
-        left_first=folded(_taps(left.first, 1)),
-        left_second=folded(_taps(left.second, 1)),
+        left_first=fused(_taps(left.first, 1)),
+        left_second=fused(_taps(left.second, 1)),
         attention=None if left.attention is None else _attention(left.attention, dtype),
     )
 
