@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from twofold.dsi.choice import choose
 from twofold.dsi.config import DsiConfig, StructureConfig, paper
-from twofold.dsi.folded_linear import FoldedLinear
-from twofold.dsi.noise import gumbel_row
+from twofold.dsi.fast.linear import PrepackedLinear
+from twofold.dsi.fast.sample import sample_structure
+from twofold.dsi.gumbel import gumbel_row
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.quantize import Codebook
-from twofold.dsi.sampling import SampledStructure, sample_structure
+from twofold.dsi.sampling import SampledStructure
 from twofold.dsi.structure import PixelCnn, StructureGenerator
 from twofold.errors import InputError
 
@@ -207,7 +208,7 @@ def matrix_rate(repeats: int = 20) -> float:
     """10**9 additions and multiplications a second of a large product with fixed weights, at its fastest."""
     rows, inputs, outputs = RATE_SHAPE
     features, weight = torch.randn(rows, inputs), torch.randn(outputs, inputs)
-    product = FoldedLinear(weight)
+    product = PrepackedLinear(weight)
     seconds = [min(_time(lambda: product(features)).seconds for _ in range(repeats))]
     seconds += [min(_time(lambda: features @ weight.T).seconds for _ in range(repeats))]
     return 2 * rows * inputs * outputs / min(seconds) / 1e9

@@ -22,8 +22,9 @@ from dsi_speed import (
 )
 from speed import main
 from twofold.dsi.config import paper, tiny
+from twofold.dsi.fast.sample import sample_structure
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.sampling import sample_structure, sample_structure_naive
+from twofold.dsi.sampling import sample_structure_naive
 from twofold.errors import InputError
 
 REPORT = DsiBench(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
 
 from twofold.dsi.config import StructureConfig
+from twofold.dsi.options import SamplingOptions
 from twofold.dsi.quantize import Codebook
+from twofold.dsi.sampling import SampledStructure, sample_structure_naive
 from twofold.dsi.structure import StructureGenerator
 
 TINY = StructureConfig(
@@ -41,6 +46,19 @@ def generator(config: StructureConfig = TINY, seed: int = 0, *, codes: int = COD
     made = StructureGenerator(config, CODE_SIZE, codes).eval()
     enliven(made, seed, gain=0.8)
     return made
+
+
+def sample_exactly(
+    made: StructureGenerator,
+    book: Codebook,
+    features: Tensor,
+    seeds: Sequence[int],
+    options: SamplingOptions,
+    **more: object,
+) -> SampledStructure:
+    """The paper's own loop in float64, where no near tie falls by rounding."""
+    made, book = deepcopy(made).double(), deepcopy(book).double()
+    return sample_structure_naive(made, book, features.double(), seeds, options, **more)
 
 
 def codebook(seed: int = 0, *, codes: int = CODES) -> Codebook:

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twofold.dsi.config import PRESETS, tiny
-from twofold.dsi.judge import judge_structure, judge_texture, judge_vqvae
 from twofold.dsi.model import build_dsi
 from twofold.dsi.options import SamplingOptions
+from twofold.dsi.validation import validate_structure, validate_texture, validate_vqvae
 from twofold.errors import CheckpointError, InputError
 from twofold.network import FillingNetwork
 
@@ -138,15 +138,15 @@ def test_parts_are_judged(dsi):
     device = torch.device("cpu")
     examples = [dict(zip(("image", "hole"), (t[0] for t in picture(seed=i)), strict=True)) for i in range(3)]
     distance = lambda a, b: (a - b).abs().mean(dim=(1, 2, 3))  # noqa: E731
-    codes = judge_vqvae(dsi, examples, device=device, distance=distance, shown=2)
+    codes = validate_vqvae(dsi, examples, device=device, distance=distance, shown=2)
     assert codes.figures.keys() == {"psnr", "lpips", "structure perplexity", "texture perplexity"}
     assert len(codes.pictures) == 2
     assert codes.pictures[0].shape == (64, 192, 3)
-    bits = judge_structure(dsi, examples, device=device).figures
+    bits = validate_structure(dsi, examples, device=device).figures
     assert 0 < bits["bits per missing code"] < 20
-    assert judge_texture(dsi, examples, device=device).figures["psnr"] > 5
+    assert validate_texture(dsi, examples, device=device).figures["psnr"] > 5
     alone = build_dsi(dataclasses.replace(tiny(), structure=None, texture=None))
     with pytest.raises(CheckpointError, match="no structure generator"):
-        judge_structure(alone, examples, device=device)
+        validate_structure(alone, examples, device=device)
     with pytest.raises(CheckpointError, match="no texture generator"):
-        judge_texture(alone, examples, device=device)
+        validate_texture(alone, examples, device=device)

@@ -15,9 +15,9 @@ import torch
 from export.files import exported_dsi, tampered, with_output
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.devices import exact_arithmetic
+from twofold.dsi.fast.sample import sample_structure
 from twofold.dsi.model import Dsi
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.sampling import sample_structure
 from twofold.engine.backends.onnx import raster
 from twofold.engine.backends.onnx.manifest import read_exported
 from twofold.engine.backends.onnx.raster import RasterSampler, SamplerSizes

@@ -18,7 +18,7 @@ from twofold.checkpoints.format import build_network, load_weights
 from twofold.devices import exact_arithmetic
 from twofold.dsi.model import Dsi
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.parallel import decode_parallel
+from twofold.dsi.parallel.decode import decode_parallel
 from twofold.engine.backends.onnx.parallel import ParallelSampler
 from twofold.engine.load import load
 from twofold.errors import CheckpointError

@@ -1,4 +1,4 @@
-"""Structural attention: texture is copied from where the structure is alike [DSI Sec. 3.3].
+"""Structural attention: texture is copied from where the structure is alike.
 
 Position i asks, position j is a candidate; positions count row by row through a grid of h x w cells, one
 per structure code, and n = h * w. The attention depends on the structure alone, so everything up to the
@@ -23,7 +23,9 @@ SMALLEST_VARIANCE = 1e-12
 def attention_weights(
     structure: Float[Tensor, "b d h w"], scale: float, *, candidates: Bool[Tensor, "b n"] | None = None
 ) -> Float[Tensor, "b n n"]:
-    """How much i takes from j: softmax over j of ``scale`` times the fused score [DSI Sec. 3.3].
+    """How much position i takes from position j [DSI: structural attention].
+
+    ``a_ij = softmax_j(scale fuse(score)_ij)``.
 
     Quirks, official: missing positions ask and answer like known ones, and each position may take from
     itself.
@@ -49,14 +51,19 @@ def attention_weights(
 
 
 def patch_distances(structure: Float[Tensor, "b d h w"]) -> Float[Tensor, "b n n"]:
-    """Squared distance of the 3x3 patches around i and j, zeros beyond the border [DSI Sec. 3.3]."""
+    """Distance of the 3x3 patches around i and j, zeros beyond the border [DSI: patch distance].
+
+    ``d_ij = |p_i|^2 + |p_j|^2 - 2 p_i . p_j``.
+    """
     patches = F.unfold(structure, kernel_size=3, padding=1)  # b (d 3 3) n
     squares = (patches**2).sum(dim=1)
     return torch.baddbmm(squares[:, :, None] + squares[:, None], patches.mT, patches, alpha=-2)
 
 
 def standard_scores(distances: Float[Tensor, "b n n"]) -> Float[Tensor, "b n n"]:
-    """High for near: -tanh of a row's distances less their mean, by their deviation [DSI Sec. 3.3].
+    """Scores of distances, high for near [DSI: standardized score].
+
+    ``score_ij = -tanh((d_ij - mean_j d_ij) / std_j d_ij)``.
 
     The deviation is the population's. A row of equal distances, where the official code divides by zero,
     scores 0 throughout.
@@ -65,7 +72,9 @@ def standard_scores(distances: Float[Tensor, "b n n"]) -> Float[Tensor, "b n n"]
 
 
 def fuse(scores: Float[Tensor, "b n n"], height: int, width: int) -> Float[Tensor, "b n n"]:
-    """Let neighbours agree: i suits j better if i's neighbours suit j's, on the same sides [DSI Sec. 3.3].
+    """Let neighbours agree: i suits j better if i's neighbours suit j's [DSI: score fusion].
+
+    ``fused_ij = sum_{r=-1..1} score_{i+r, j+r}`` by rows, then by columns.
 
     To each score are added the scores of both predecessors and of both successors, first with positions
     counted row by row, then, on the sums, column by column. Quirk, official: a row's last position
@@ -103,7 +112,9 @@ def known_cells(hole: Hole) -> Bool[Tensor, "b n"]:
 def take(
     weights: Float[Tensor, "b n n"], features: Float[Tensor, "b c rows columns"], height: int, width: int
 ) -> Float[Tensor, "b c rows columns"]:
-    """Replace each cell's patch of features by the weighted sum of all cells' patches [DSI Sec. 3.3].
+    """Replace each cell's patch of features by a weighted sum of all cells' patches [DSI: feature transfer].
+
+    ``y_i = sum_j a_ij f_j``.
 
     Cells do not overlap, so nothing is averaged where patches meet.
 

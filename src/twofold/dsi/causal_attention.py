@@ -1,4 +1,4 @@
-"""Attention of every position to all earlier ones [DSI Sec. 3.2]."""
+"""Attention of every position to all earlier ones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from twofold.dsi.config import StructureConfig
 from twofold.dsi.weight_norm import WeightNormLinear
 
 
 class CausalAttention(nn.Module):
-    """Heads that look at all strictly earlier positions in raster order [DSI Sec. 3.2].
+    """Heads that look at all strictly earlier positions in raster order [DSI: causal attention].
+
+    ``y_i = sum_{j<i} softmax_j(q_i . k_j / sqrt(d)) v_j``.
 
     The official code makes the linear maps of every head by themselves; here each of ``query``, ``key``
     and ``value`` is one map whose output channels are the heads' one after the other.
@@ -32,6 +35,12 @@ class CausalAttention(nn.Module):
         self.key = WeightNormLinear(channels, heads * key_channels)
         self.value = WeightNormLinear(channels, heads * value_channels)
         self.output = WeightNormLinear(heads * value_channels, channels)
+
+    @classmethod
+    def of(cls, config: StructureConfig) -> CausalAttention:
+        """The layer that a structure generator's sizes ask for."""
+        sizes = {"key_channels": config.key_channels, "value_channels": config.value_channels}
+        return cls(config.channels, heads=config.heads, **sizes)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what the heads found; the first position finds nothing, that is zeros."""

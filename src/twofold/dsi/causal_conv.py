@@ -1,4 +1,4 @@
-"""Convolutions that see only rows above, or only what comes earlier in raster order [DSI Sec. 3.2]."""
+"""Convolutions that see only rows above, or only what comes earlier in raster order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def right_shift(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
 
 
 class DownShiftedConv2d(WeightNormConv2d):
-    """Sees its own row and the rows above it, as far left as right [DSI Sec. 3.2].
+    """Sees its own row and the rows above it, as far left as right [DSI: shifted convolution].
+
+    ``y_ij = b + sum_{p<kh, |q|<=kw/2} W_pq x_{i-p, j+q}``.
 
     Behind a ``down_shift`` it sees rows above alone.
 
@@ -41,7 +43,9 @@ class DownShiftedConv2d(WeightNormConv2d):
 
 
 class DownRightShiftedConv2d(WeightNormConv2d):
-    """Sees its own position, what is left of it, and the same columns of rows above [DSI Sec. 3.2].
+    """Sees its own position, what is left of it, and those columns of rows above [DSI: shifted convolution].
+
+    ``y_ij = b + sum_{p<kh, q<kw} W_pq x_{i-p, j-q}``.
 
     Args:
         in_channels: channels of the input.

@@ -1,4 +1,4 @@
-"""What the structure generator knows of the picture: features at 1/8 of its side [DSI Sec. 3.2]."""
+"""What the structure generator knows of the picture: features at 1/8 of its side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from twofold.tensors import Hole, Image
 
 
 class ConditionNetwork(nn.Module):
-    """Turn a picture with a hole into features for the structure generator [DSI Sec. 3.2].
+    """Turn a picture with a hole into features for the structure generator [DSI: condition network].
+
+    ``c = C([I_m, 1, m])``, one vector for each structure code.
 
     Args:
         config: sizes.

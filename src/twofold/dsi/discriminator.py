@@ -1,4 +1,4 @@
-"""The discriminator of textures, spectrally normalised [DSI Sec. 3.3]."""
+"""The discriminator of textures, spectrally normalized."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ LEAK = 0.2
 
 
 class Discriminator(nn.Module):
-    """5x5 convolutions over picture and hole; each value of the last is a score [DSI Sec. 3.3].
+    """5x5 convolutions over picture and hole; each value of the last is a score [DSI: discriminator].
+
+    ``D(I, m) = lrelu(W_n * ... lrelu(W_1 * [I, m]))``.
 
     Args:
         config: sizes.
@@ -45,7 +47,9 @@ class Discriminator(nn.Module):
 
 
 class SpectralConv2d(SameConv2d):
-    """A 5x5 convolution of stride 2 whose weights are divided by their largest singular value.
+    """A 5x5 convolution of stride 2 with weights of singular value 1 [DSI: spectral normalization].
+
+    ``W / sigma, v = W^T u / |W^T u|, u' = W v / |W v|, sigma = u' . W v``.
 
     The value is that of one power iteration, begun where the last call in training mode left off. As in
     the official code, gradients flow through the iteration.
@@ -66,7 +70,7 @@ class SpectralConv2d(SameConv2d):
         self.register_buffer("singular_vector", nn.init.trunc_normal_(torch.empty(out_channels)))
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
-        """Convolve with the normalised weights; height and width are halved and rounded up."""
+        """Convolve with the normalized weights; height and width are halved and rounded up."""
         weight = self.weight / self.largest_singular_value()
         return F.conv2d(pad_same(features, self.kernel_size, stride=2), weight, self.bias, stride=2)
 

@@ -1,4 +1,4 @@
-"""Gated convolutions, the layers of the texture generator [DSI Sec. 3.3]."""
+"""Gated convolutions, the layers of the texture generator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from twofold.dsi.same_conv import SameConv2d
 
 
 class GatedConv2d(nn.Module):
-    """A convolution whose every value has a gate of its own: elu(features) * sigmoid(gate) [DSI Sec. 3.3].
+    """A convolution whose every value has a gate of its own [DSI: gated convolution].
+
+    ``y = elu(W_f * x) sigmoid(W_g * x)``.
 
     One convolution makes both: the features are the first half of its channels, the gates the second.
 
@@ -35,7 +37,7 @@ class GatedConv2d(nn.Module):
 
 
 class GatedUp(GatedConv2d):
-    """Repeats every pixel twice down and across, then convolves 3x3 and gates [DSI Sec. 3.3].
+    """Repeats every pixel twice down and across, then convolves 3x3 and gates.
 
     Args:
         in_channels: channels of the input.

@@ -1,4 +1,4 @@
-"""The residual blocks of the structure generator [DSI Sec. 3.2]."""
+"""The residual blocks of the structure generator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def concat_elu(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
 
 
 class GatedResnet(nn.Module):
-    """A residual block whose second convolution gates itself [DSI Sec. 3.2].
+    """A residual block whose second convolution gates itself [DSI: gated residual block].
+
+    ``y = x + A(p sigmoid(q)), (p, q) = W_2 * r(W_1 * r(x) + U r(a)) + V r(c), r(x) = elu([x, -x])``.
 
     Args:
         channels: of the features, and inside.
@@ -82,7 +84,7 @@ class GatedResnet(nn.Module):
 
 
 class OutResnet(nn.Module):
-    """A residual block that works on every position by itself [DSI Sec. 3.2].
+    """A residual block that works on every position by itself.
 
     Args:
         channels: of the features.

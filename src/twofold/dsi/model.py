@@ -1,4 +1,4 @@
-"""DSI: sample structures for a hole, and paint each of them [DSI Sec. 3]."""
+"""DSI: sample structures for a hole, and paint each of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from twofold.diffusion import diffuse
 from twofold.dsi.config import SIZE_MULTIPLE, DsiConfig, StructureConfig
 from twofold.dsi.discriminator import Discriminator
-from twofold.dsi.masked import MaskedStructureGenerator
+from twofold.dsi.fast.sample import sample_structure
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.parallel import decode_parallel
-from twofold.dsi.sampling import SampledStructure, sample_structure
+from twofold.dsi.parallel.decode import decode_parallel
+from twofold.dsi.parallel.network import MaskedStructureGenerator
+from twofold.dsi.sampling import SampledStructure
 from twofold.dsi.structure import StructureGenerator
 from twofold.dsi.texture import TextureGenerator
 from twofold.dsi.vqvae import Vqvae
@@ -28,7 +29,7 @@ AnyStructureGenerator = StructureGenerator | MaskedStructureGenerator
 
 
 class Dsi(nn.Module):
-    """The networks of all three stages; those whose configuration is None are absent [DSI Sec. 3].
+    """The networks of all three stages; those whose configuration is None are absent.
 
     Args:
         config: sizes, mode, parts and sampling options.

@@ -1,4 +1,4 @@
-"""The losses of the three stages, a function for each term [DSI Sec. 3]."""
+"""The losses of the three stages, a function for each term."""
 
 from __future__ import annotations
 
@@ -20,17 +20,25 @@ BITS = 1 / math.log(2)
 
 
 def reconstruction_loss(reconstruction: Image, image: Image) -> Scalar:
-    """Mean squared difference of the picture, in the units of [-1, 1] [DSI Sec. 3.1]."""
+    """Mean squared difference of the picture, in the units of [-1, 1] [DSI: VQ-VAE reconstruction loss].
+
+    ``L = mean |x' - x|^2``.
+    """
     return F.mse_loss(reconstruction.float(), image.float())
 
 
 def commitment_loss(quantized: Quantized) -> Scalar:
-    """Mean squared distance of the features from their codes' vectors; moves the features [DSI Sec. 3.1]."""
+    """Mean squared distance of the features from their codes' vectors [DSI: commitment loss].
+
+    ``L = mean |f - sg(w_k)|^2``: it moves the features alone.
+    """
     return F.mse_loss(quantized.features.float(), quantized.vectors.detach().float())
 
 
 def code_loss(logits: Float[Tensor, "b k h w"], codes: Int[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
-    """Negative log-likelihood, in nats, of the true code at each position [DSI Sec. 3.2].
+    """Negative log-likelihood, in nats, of the true code at each position [DSI: code likelihood].
+
+    ``L_i = -log p(s_i | s_<i, c)``.
 
     The official code sums over all positions, known ones too, and over the pictures of a device.
     """
@@ -38,7 +46,9 @@ def code_loss(logits: Float[Tensor, "b k h w"], codes: Int[Tensor, "b h w"]) -> 
 
 
 def picture_loss(answer: Image, image: Image, hole: Hole, *, hole_weight: float = 1.0) -> Scalar:
-    """Mean absolute difference over the whole picture, uncomposited [DSI Sec. 3.3].
+    """Mean absolute difference over the whole picture, uncomposited [DSI: picture loss].
+
+    ``L = mean |I_out - I|``.
 
     Args:
         answer: the network's picture.
@@ -56,9 +66,11 @@ def feature_loss(
     *,
     scale: float = 10.0,
 ) -> Scalar:
-    """Cross-entropy of guessing the true picture's codes from the fill's features [DSI Sec. 3.3].
+    """Cross-entropy of guessing the true picture's codes from the fill's features [DSI: feature loss].
 
-    The features of the composited fill (before quantisation) are compared with every code; the nearer
+    ``L = -log softmax_k(-10 tanh((d_k - mean d) / std d))`` at the true k, with ``d_k = |f - w_k|^2``.
+
+    The features of the composited fill (before quantization) are compared with every code; the nearer
     a code, the likelier. With structure features and codes it is the structural feature loss, with
     texture features and codes the textural one.
 
@@ -76,10 +88,16 @@ def feature_loss(
 
 
 def generator_loss(scores: Float[Tensor, "b n"]) -> Scalar:
-    """Hinge loss for the generator: minus the mean score of its composited fills [DSI Sec. 3.3]."""
+    """Hinge loss for the generator, over its composited fills [DSI: adversarial loss].
+
+    ``L_G = -mean D(I_comp)``.
+    """
     return -scores.float().mean()
 
 
 def discriminator_loss(real: Float[Tensor, "b n"], fake: Float[Tensor, "b n"]) -> Scalar:
-    """Hinge loss for the judge: photographs above 1, composited fills under -1 [DSI Sec. 3.3]."""
+    """Hinge loss for the discriminator: photographs over 1, fills under -1 [DSI: adversarial loss].
+
+    ``L_D = (mean max(0, 1 - D(I)) + mean max(0, 1 + D(I_comp))) / 2``.
+    """
     return (F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()) / 2

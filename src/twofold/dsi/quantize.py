@@ -1,4 +1,4 @@
-"""Vector quantisation: the nearest of a codebook's vectors, and how codebooks learn [DSI Sec. 3.1]."""
+"""Vector quantization: the nearest of a codebook's vectors, and how codebooks learn."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Quantized:
 
 
 class Codebook(nn.Module):
-    """A list of code vectors; looks up the nearest [DSI Sec. 3.1].
+    """A list of code vectors; looks up the nearest [DSI: vector quantization].
+
+    ``Q(f) = w_k, k = argmin_j |f - w_j|^2``.
 
     The vectors are a buffer: they learn by averages (``CodebookAverage``), not by gradients.
 
@@ -56,7 +58,7 @@ class Codebook(nn.Module):
             return squares - 2 * flat @ vectors.T + (vectors**2).sum(dim=1)
 
     def forward(self, features: Float[Tensor, "b d h w"]) -> Quantized:
-        """Quantise [b d h w]; of equally near codes the first."""
+        """Quantize [b d h w]; of equally near codes the first."""
         features = features.float()
         with torch.no_grad():
             codes = self.distances(features).argmin(dim=-1)
@@ -96,7 +98,9 @@ def code_use(quantized: Quantized, codes: int) -> CodeUse:
 
 
 class CodebookAverage(nn.Module):
-    """Running averages of code use, from which the codebook's vectors follow [DSI Sec. 3.1].
+    """Running averages of code use, from which the codebook's vectors follow [DSI: codebook average].
+
+    ``N_k <- d N_k + (1 - d) n_k, m_k <- d m_k + (1 - d) sum f, w_k = m_k / N_k`` with decay d.
 
     Starts from nothing and divides by the weight of what it has seen so far (TensorFlow's zero-debias),
     so after the first step a vector is the mean of the features that used it, and, quirk of the official

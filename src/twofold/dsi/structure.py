@@ -1,4 +1,4 @@
-"""The structure generator: which structure codes fit a picture, and how likely they are [DSI Sec. 3.2]."""
+"""The structure generator: which structure codes fit a picture, and how likely they are."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from twofold.tensors import Hole, Image
 
 
 class PixelCnn(nn.Module):
-    """Logits of each position's code, given the code vectors before it in raster order [DSI Sec. 3.2].
+    """Logits of each position's code, given those before it in raster order [DSI: autoregressive network].
 
-    Two streams of features: ``up`` sees the rows above, ``left`` sees those and what is left in the row.
+    ``p(s | c) = prod_i p(s_i | s_1 ... s_{i-1}, c)`` with the condition c.
+
+    Two stacks of features: the vertical one (``up``) sees the rows above, the horizontal one (``left``) sees
+    those and what is left in the row.
 
     Args:
         config: sizes.
@@ -37,7 +40,7 @@ class PixelCnn(nn.Module):
         self.left_in_beside = DownRightShiftedConv2d(code_size + 1, channels, (2, 1))
         up, left = [], []
         for number in range(1, config.groups * config.layers + 1):
-            attention = _attention(config) if number % config.layers == 0 else None
+            attention = CausalAttention.of(config) if number % config.layers == 0 else None
             above = GatedResnet(
                 channels,
                 DownShiftedConv2d,
@@ -79,13 +82,15 @@ class PixelCnn(nn.Module):
         return self.to_logits(nn.functional.elu(self.out_layers(left)))
 
     def layers(self) -> list[tuple[GatedResnet, GatedResnet]]:
-        """Each layer's block of the upper and of the left stream."""
+        """Each layer's block of the vertical and of the horizontal stack."""
         pairs = zip(self.up_layers, self.left_layers, strict=True)
         return [(cast(GatedResnet, up), cast(GatedResnet, left)) for up, left in pairs]
 
 
 class StructureGenerator(nn.Module):
-    """Condition network and autoregressive network [DSI Sec. 3.2].
+    """Condition network and autoregressive network [DSI: structure generator].
+
+    ``p(s | I_m, m) = G_s(s, c(I_m, m))`` for structure codes s, damaged picture I_m and hole m.
 
     Args:
         config: sizes.
@@ -109,12 +114,3 @@ class StructureGenerator(nn.Module):
             hole: 1 where the image is missing.
         """
         return self.pixelcnn(vectors, self.condition(image, hole))
-
-
-def _attention(config: StructureConfig) -> CausalAttention:
-    return CausalAttention(
-        config.channels,
-        heads=config.heads,
-        key_channels=config.key_channels,
-        value_channels=config.value_channels,
-    )

@@ -1,4 +1,4 @@
-"""The texture generator: paints a sampled structure in one pass [DSI Sec. 3.3]."""
+"""The texture generator: paints a sampled structure in one pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ DILATIONS = (2, 4, 8, 16)
 
 
 class TextureGenerator(nn.Module):
-    """The known pixels and a structure to a picture [DSI Sec. 3.3].
+    """The known pixels and a structure to a picture [DSI: texture generator].
+
+    ``I_out = tanh(G_t(I_m, m, s))``.
 
     Encodes what is known down to 1/4 of the picture's side, joins the structure, looks far around by
     dilated convolutions, and on the way back up joins features taken from where the structure is alike.

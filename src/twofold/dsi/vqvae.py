@@ -29,7 +29,9 @@ class Encoding:
 
 
 class Vqvae(nn.Module):
-    """Pictures to structure and texture codes, and back [DSI Sec. 3.1].
+    """Pictures to structure and texture codes, and back [DSI: hierarchical VQ-VAE].
+
+    ``s = Q_s(E_s(x)), t = Q_t(E_t(x, s)), x' = D_vq(s, t)``.
 
     Args:
         config: sizes.
@@ -44,7 +46,7 @@ class Vqvae(nn.Module):
         self.decoder = Decoder(config)
 
     def forward(self, image: Image) -> tuple[Image, Encoding]:
-        """Encode and decode; gradients pass the quantisation straight through.
+        """Encode and decode; gradients pass the quantization straight through.
 
         Returns:
             The reconstruction, not bounded to [-1, 1], and the codes.
@@ -54,7 +56,7 @@ class Vqvae(nn.Module):
         return self.decoder(structure, texture), encoding
 
     def encode(self, image: Image) -> Encoding:
-        """Encode [b 3 h w] in [-1, 1]; the texture features see the quantised structure.
+        """Encode [b 3 h w] in [-1, 1]; the texture features see the quantized structure.
 
         Raises:
             ValueError: if height or width is not a multiple of 8.
@@ -80,7 +82,7 @@ class Vqvae(nn.Module):
 
 
 class StructureEncoder(nn.Module):
-    """The encoder down to 1/8 of the picture's side [DSI Sec. 3.1]."""
+    """The encoder down to 1/8 of the picture's side."""
 
     def __init__(self, config: VqvaeConfig) -> None:
         super().__init__()
@@ -103,7 +105,7 @@ class StructureEncoder(nn.Module):
 
 
 class TextureEncoder(nn.Module):
-    """Features for the texture codes, from the picture and its quantised structure [DSI Sec. 3.1]."""
+    """Features for the texture codes, from the picture and its quantized structure."""
 
     def __init__(self, config: VqvaeConfig) -> None:
         super().__init__()
@@ -122,7 +124,7 @@ class TextureEncoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Code vectors back to a picture [DSI Sec. 3.1]."""
+    """Code vectors back to a picture."""
 
     def __init__(self, config: VqvaeConfig) -> None:
         super().__init__()
@@ -143,7 +145,7 @@ class Decoder(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """features + 1x1(elu(3x3(elu(features)))) [DSI Sec. 3.1]."""
+    """features + 1x1(elu(3x3(elu(features))))."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()

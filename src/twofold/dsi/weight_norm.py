@@ -1,4 +1,4 @@
-"""Weight-normalised layers: a direction and a length for every output channel [DSI Sec. 3.2].
+"""Weight-normalized layers: a direction and a length for every output channel.
 
 Parameters are named as in the official weights: ``v`` the directions, ``g`` the lengths, ``b`` the bias.
 """
@@ -21,7 +21,9 @@ SMALLEST_SQUARE = 1e-12
 
 
 class WeightNormConv2d(nn.Module):
-    """A weight-normalised convolution with bias and TensorFlow's ``SAME`` padding [DSI Sec. 3.2].
+    """A convolution with bias and TensorFlow's ``SAME`` padding [DSI: weight normalization].
+
+    ``w = g v / |v|`` for each output channel.
 
     Args:
         in_channels: channels of the input.
@@ -62,7 +64,9 @@ class WeightNormConv2d(nn.Module):
 
 
 class WeightNormLinear(nn.Module):
-    """A weight-normalised linear map of every position's channels, "network in network" [DSI Sec. 3.2].
+    """A linear map of every position's channels, "network in network" [DSI: weight normalization].
+
+    ``w = g v / |v|`` for each output channel.
 
     Args:
         in_channels: channels of the input.

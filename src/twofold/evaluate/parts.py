@@ -18,8 +18,8 @@ from twofold.checkpoints.format import build_network, load_weights
 from twofold.checkpoints.released import find_weights
 from twofold.devices import choose_device
 from twofold.dsi.config import SIZE_MULTIPLE
-from twofold.dsi.judge import judge_structure, judge_texture, judge_vqvae
 from twofold.dsi.model import Dsi
+from twofold.dsi.validation import validate_structure, validate_texture, validate_vqvae
 from twofold.engine.external.classical import CLASSICAL
 from twofold.errors import InputError
 from twofold.evaluate.cases import Case
@@ -45,7 +45,7 @@ _LINES = (
     ("texture generator", "psnr", "painted on the true structure: PSNR in dB", "{:.2f}"),
     ("texture generator", "lpips", "painted on the true structure: LPIPS", "{:.3f}"),
 )
-"""Part, name of the figure in ``twofold.dsi.judge``, what the table calls it, format."""
+"""Part, name of the figure in ``twofold.dsi.validation``, what the table calls it, format."""
 _LEGEND = "Means over {photos} photographs. PSNR and LPIPS v0.1 on AlexNet are over the whole picture."
 _LEGENDS = {
     "VQ-VAE": "Perplexity: how many of {codes} codes are in use, over all photographs together.",
@@ -142,13 +142,13 @@ def judge_parts(
     def shown(part: str) -> Iterator[dict[str, Tensor]]:
         return _examples(cases, part, progress)
 
-    judged = {"VQ-VAE": judge_vqvae(dsi, shown("VQ-VAE"), device=place, distance=distance, shown=0)}
+    judged = {"VQ-VAE": validate_vqvae(dsi, shown("VQ-VAE"), device=place, distance=distance, shown=0)}
     if dsi.structure is not None:
         part = "structure generator"
-        judged[part] = judge_structure(dsi, shown(part), device=place)
+        judged[part] = validate_structure(dsi, shown(part), device=place)
     if dsi.texture is not None:
         part = "texture generator"
-        judged[part] = judge_texture(dsi, shown(part), device=place, distance=distance, shown=0)
+        judged[part] = validate_texture(dsi, shown(part), device=place, distance=distance, shown=0)
     report = PartsReport(
         model=name,
         protocol=replace(protocol, samples=1).tag,

@@ -25,8 +25,8 @@ from twofold.diffusion import diffuse
 from twofold.dsi.attention import fuse, known_cells, patch_distances, standard_scores
 from twofold.dsi.config import SIZE_MULTIPLE
 from twofold.dsi.discriminator import Discriminator
-from twofold.dsi.masked import MaskedNetwork, MaskedStructureGenerator
 from twofold.dsi.model import AnyStructureGenerator, Dsi
+from twofold.dsi.parallel.network import MaskedNetwork, MaskedStructureGenerator
 from twofold.dsi.texture import TextureGenerator
 from twofold.engine.backends.onnx.parallel import ParallelSampler
 from twofold.engine.backends.onnx.raster import RasterSampler, SamplerSizes

@@ -1,6 +1,6 @@
 """The sampler of DSI as two ONNX graphs with caches: what a row takes from above, and a window of it.
 
-The sums are those of ``twofold/dsi/incremental.py`` for one sample. ``l`` counts layers, ``a`` layers with
+The sums are those of ``twofold/dsi/fast/pixelcnn.py`` for one sample. ``l`` counts layers, ``a`` layers with
 attention, ``k`` codes; a convolution's input is kept as its ELU, c2 = 2c channels.
 
 ``row``, once for every row:

@@ -1,4 +1,4 @@
-"""The recipe for DSI's second stage: which structure codes fill a hole [DSI Sec. 3.2]."""
+"""The recipe for DSI's second stage: which structure codes fill a hole."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from twofold.data.codes import CodeCache
 from twofold.devices import derive_seed
 from twofold.dsi import objective
 from twofold.dsi.config import PRESETS, SIZE_MULTIPLE, DsiConfig, Mode
-from twofold.dsi.masked import MaskedStructureGenerator
 from twofold.dsi.model import AnyStructureGenerator, Dsi
-from twofold.dsi.parallel import hidden_share, hide
+from twofold.dsi.parallel.decode import hidden_share, hide
+from twofold.dsi.parallel.network import MaskedStructureGenerator
 from twofold.train.descent import descend
 from twofold.train.dsi_parts import build_with
 from twofold.train.recipe import StepContext
@@ -77,7 +77,7 @@ STRUCTURE_RECIPES = {"paper": _paper, "small": _small, "tiny": _tiny}
 
 
 class StructureRecipe:
-    """The structure generator and one step of it [DSI Sec. 3.2].
+    """The structure generator and one step of it.
 
     Args:
         config: sizes, loss and optimiser.
@@ -121,7 +121,10 @@ class StructureRecipe:
         return "dsi", as_json(dataclasses.asdict(self.network_config))
 
     def step(self, batch: Mapping[str, Tensor], context: StepContext) -> dict[str, Tensor]:
-        """One update by the negative log-likelihood of the true codes [DSI Sec. 3.2]."""
+        """One update by the likelihood of the true codes [DSI: structure training step].
+
+        ``L = mean_i -log p(s_i | s_<i, c)``.
+        """
         config, hole = self.config, batch["hole"]
         codes = self._codes(batch)
         missing = F.max_pool2d(hole, SIZE_MULTIPLE)[:, 0] > 0

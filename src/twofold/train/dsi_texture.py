@@ -1,4 +1,4 @@
-"""The recipe for DSI's third stage: paint a structure [DSI Sec. 3.3]."""
+"""The recipe for DSI's third stage: paint a structure."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ TEXTURE_RECIPES = {"paper": _paper, "small": _small, "tiny": _tiny}
 
 
 class TextureRecipe:
-    """The texture generator, its judge, and one adversarial step over them [DSI Sec. 3.3].
+    """The texture generator, its judge, and one adversarial step over them.
 
     Args:
         config: sizes, losses and optimiser.
@@ -178,7 +178,10 @@ class TextureRecipe:
         return "dsi", as_json(dataclasses.asdict(self.network_config))
 
     def step(self, batch: Mapping[str, Tensor], context: StepContext) -> dict[str, Tensor]:
-        """One update of the texture generator, then one of the discriminator [DSI Sec. 3.3]."""
+        """One update of the texture generator, then one of the discriminator [DSI: texture training step].
+
+        ``L = L_G + L_1 + 0.1 (L_fea_s + L_fea_t)``.
+        """
         config, image, hole = self.config, batch["image"], batch["hole"]
         factor = learning_rate_factor(context.step, context.steps, kind=config.schedule, warmup=config.warmup)
         rate = config.learning_rate * factor

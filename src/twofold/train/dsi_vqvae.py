@@ -1,4 +1,4 @@
-"""The recipe for DSI's first stage: pictures to codes and back [DSI Sec. 3.1]."""
+"""The recipe for DSI's first stage: pictures to codes and back."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ VQVAE_RECIPES = {"paper": _paper, "small": _small, "tiny": _tiny}
 
 
 class VqvaeRecipe:
-    """The VQ-VAE and one step of it [DSI Sec. 3.1].
+    """The VQ-VAE and one step of it.
 
     Args:
         config: sizes, losses and optimiser.
@@ -146,7 +146,10 @@ class VqvaeRecipe:
         return "dsi", as_json(dataclasses.asdict(self.network_config))
 
     def step(self, batch: Mapping[str, Tensor], context: StepContext) -> dict[str, Tensor]:
-        """One update of the weights by gradients, then one of the codebooks by averages [DSI Sec. 3.1]."""
+        """One update of weights by gradients, then of codebooks by averages [DSI: VQ-VAE training step].
+
+        ``L = L_rec + 0.25 (L_commit_s + L_commit_t)``.
+        """
         config, image = self.config, batch["image"]
         with context.fabric.autocast():
             reconstruction, encoding = self.dsi.vqvae(image)

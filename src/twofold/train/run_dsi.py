@@ -17,8 +17,8 @@ from twofold.checkpoints.released import load_family
 from twofold.data.codes import CodeCache
 from twofold.data.pairs import DataConfig, TrainingPairs
 from twofold.dsi.config import SIZE_MULTIPLE, DsiConfig
-from twofold.dsi.judge import Judgement, judge_structure, judge_texture, judge_vqvae
 from twofold.dsi.model import Dsi
+from twofold.dsi.validation import PartValidation, validate_structure, validate_texture, validate_vqvae
 from twofold.errors import CheckpointError, InputError
 from twofold.features.lpips import Distance
 from twofold.train.dsi_drawing import StructureDrawer
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 ConfigT = TypeVar("ConfigT", StructureRecipeConfig, TextureRecipeConfig)
-PartJudge = Callable[[Dsi, Sequence[Mapping[str, Tensor]]], Judgement]
+PartJudge = Callable[[Dsi, Sequence[Mapping[str, Tensor]]], PartValidation]
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def train_dsi_vqvae(run: VqvaeRun) -> Path:
     recipe = VqvaeRecipe(run.recipe, fabric.device, seed=run.loop.seed, start=start)
     distance = _distance(run, fabric)
 
-    def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> Judgement:
-        return judge_vqvae(dsi, examples, device=fabric.device, distance=distance)
+    def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> PartValidation:
+        return validate_vqvae(dsi, examples, device=fabric.device, distance=distance)
 
     return _train(recipe, run, run.recipe.network.native_size, judge, fabric)
 
@@ -118,8 +118,8 @@ def train_dsi_structure(run: StructureRun) -> Path:
         cache = _code_cache(run, run.codes, start)
     recipe = StructureRecipe(config, fabric.device, start.state, seed=run.loop.seed, cache=cache)
 
-    def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> Judgement:
-        return judge_structure(dsi, examples, device=fabric.device)
+    def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> PartValidation:
+        return validate_structure(dsi, examples, device=fabric.device)
 
     return _train(recipe, run, config.network.native_size, judge, fabric)
 
@@ -144,8 +144,8 @@ def train_dsi_texture(run: TextureRun) -> Path:
     )
     distance = _distance(run, fabric)
 
-    def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> Judgement:
-        return judge_texture(dsi, examples, device=fabric.device, distance=distance)
+    def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> PartValidation:
+        return validate_texture(dsi, examples, device=fabric.device, distance=distance)
 
     return _train(recipe, run, config.network.native_size, judge, fabric)
 

@@ -1,7 +1,7 @@
 """Samples structure codes with the exported step graph of a DSI that decodes in parallel: the passes.
 
-What ``twofold/dsi/parallel.py`` does, without PyTorch: the same noise, schedule and choice. One sample after
-the other, so that no sample's last bits depend on others.
+What ``twofold/dsi/parallel/decode.py`` does, without PyTorch: the same noise, schedule and choice. One
+sample after the other, so that no sample's last bits depend on others.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.passes import choice_noise, confidence_noise, doubt, stays_hidden
+from twofold.dsi.parallel.schedule import choice_noise, confidence_noise, doubt, stays_hidden
 from twofold.engine.backends.onnx.codes import choose, log_probabilities
 from twofold.engine.backends.onnx.raster import Codes, Floats, Mask, SampledCodes
 from twofold.engine.backends.onnx.session import Graph

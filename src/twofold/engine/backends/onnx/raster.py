@@ -2,7 +2,7 @@
 
 Row by row, and in a row by Jacobi decoding: a window of positions is computed from guesses of the codes in
 it, and guesses that come out as they went in are final, and so is the first that does not
-(``twofold/dsi/windows.py`` says why). One sample after the other, so that no sample's last bits depend on
+(``twofold/dsi/fast/jacobi.py`` says why). One sample after the other, so that no sample's last bits depend on
 others.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from twofold.dsi.noise import gumbel_row
+from twofold.dsi.gumbel import gumbel_row
 from twofold.dsi.options import SamplingOptions
 from twofold.engine.backends.onnx.codes import choose, log_probabilities
 from twofold.engine.backends.onnx.session import Graph

@@ -29,13 +29,11 @@ class ExactLogits:
         self.vectors = vectors
         self.condition = condition
         self.copy: PixelCnn | None = None
-        self.rows_asked = 0
 
     def last_row(self, codes: Int[Tensor, "r w"]) -> Float[Tensor, "w k"]:
         """Logits of the last of these rows; a column's depend on the codes before it alone."""
         if self.copy is None:
             self.copy = deepcopy(self.network).double().eval()
-        self.rows_asked += 1
         vectors = self.vectors.double()[codes].permute(2, 0, 1)[None].contiguous()
         condition = self.condition[:, :, : len(codes)].double()
         logits: Tensor = self.copy(vectors, condition)

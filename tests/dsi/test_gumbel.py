@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from twofold.dsi.noise import gumbel_row
+from twofold.dsi.gumbel import gumbel_row
 
 
 def test_same_seed_and_row_give_same_noise():

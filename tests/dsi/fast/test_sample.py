@@ -1,4 +1,4 @@
-"""Sampling: incremental is naive, token for token; likelihoods; what a sample depends on."""
+"""Fast sampling: the plain form in float64, token for token; likelihoods; what a sample depends on."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dsi.lively import CODE_SIZE, CODES, codebook, condition, enliven, generator, random
-from twofold.dsi import choice, sampling, upper_rows, windows
+from dsi.lively import CODE_SIZE, CODES, codebook, condition, enliven, generator, random, sample_exactly
+from twofold.dsi import choice
 from twofold.dsi.choice import Choice
 from twofold.dsi.config import StructureConfig
-from twofold.dsi.incremental import IncrementalPixelCnn
-from twofold.dsi.left_stream import LeftStream
+from twofold.dsi.fast import jacobi, sample
+from twofold.dsi.fast.horizontal import HorizontalStack
+from twofold.dsi.fast.pixelcnn import IncrementalPixelCnn
+from twofold.dsi.fast.sample import sample_structure
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.quantize import Codebook
-from twofold.dsi.sampling import sample_structure, sample_structure_naive
-from twofold.dsi.structure import PixelCnn, StructureGenerator
+from twofold.dsi.sampling import sample_structure_naive
+from twofold.dsi.structure import StructureGenerator
 from twofold.errors import InputError
 
 GENERATOR, BOOK = generator(), codebook()
@@ -38,7 +40,7 @@ def drafting(on: bool) -> Callable[[torch.device, int], bool]:
 
 @pytest.fixture(params=[False, True], ids=["plain", "drafted"])
 def either_way(request, monkeypatch):
-    monkeypatch.setattr(sampling, "draft_pays", drafting(request.param))
+    monkeypatch.setattr(sample, "draft_pays", drafting(request.param))
 
 
 @settings(max_examples=60, deadline=None)
@@ -61,10 +63,9 @@ def test_incremental_is_naive_token_for_token(data):
     features = condition(height, width, seed=data.draw(st.integers(0, 3)))
     window = data.draw(st.sampled_from([None, 1, 2, 4]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "draft_pays", drafting(data.draw(st.booleans())))
-        patch.setattr(upper_rows, "TILED_ROWS", data.draw(st.sampled_from([1, upper_rows.TILED_ROWS])))
+        patch.setattr(sample, "draft_pays", drafting(data.draw(st.booleans())))
         ours = sample_structure(made, BOOK, features, seeds, options, window=window, **places)
-    naive = sample_structure_naive(made, BOOK, features, seeds, options, **places)
+    naive = sample_exactly(made, BOOK, features, seeds, options, **places)
     assert torch.equal(ours.codes, naive.codes)
     torch.testing.assert_close(ours.log_likelihood, naive.log_likelihood, rtol=1e-5, atol=1e-5)
     if places:
@@ -123,53 +124,51 @@ def test_codes_are_draws_from_the_networks_distribution():
     torch.testing.assert_close(share, expected, atol=0.06, rtol=0)
 
 
-def twins(gap: float) -> PixelCnn:
-    """A float64 network in which codes 2 and 4 are the likeliest everywhere, 4 by a tiny gap."""
-    network = generator().pixelcnn.double()
-    last = network.to_logits
+def twins(gap: float) -> StructureGenerator:
+    """A float64 generator in which codes 2 and 4 are the likeliest everywhere, 4 by a tiny gap."""
+    made = generator().double()
+    last = made.pixelcnn.to_logits
     with torch.no_grad():
         last.v[4], last.g[4] = last.v[2], last.g[2]
         last.b[2], last.b[4] = 30.0, 30.0 + gap
-    return network
+    return made
 
 
-@pytest.mark.parametrize("how", [sample_structure, sample_structure_naive])
 @pytest.mark.parametrize(("gap", "winner"), [(1e-9, 4), (-1e-9, 2), (0.0, 2)])
-def test_near_ties_fall_as_float64_says(monkeypatch, either_way, how, gap, winner):
-    precise = twins(gap)
-    rounded = generator()
-    rounded.pixelcnn.load_state_dict(precise.state_dict())  # in float32, which loses the gap
-    monkeypatch.setattr("twofold.dsi.exact.deepcopy", lambda network: precise)
-    drawn = how(rounded, BOOK, condition(2, 3), [0, 1], SamplingOptions(temperature=0.0))
-    assert (drawn.codes == winner).all()
+def test_near_ties_fall_as_float64_says(monkeypatch, either_way, gap, winner):
+    precise, rounded = twins(gap), generator()
+    rounded.load_state_dict(precise.state_dict())  # in float32, which loses the gap
+    monkeypatch.setattr("twofold.dsi.fast.float64.deepcopy", lambda network: precise.pixelcnn)
+    for how, made in ((sample_structure, rounded), (sample_exactly, precise)):
+        drawn = how(made, BOOK, condition(2, 3), [0, 1], SamplingOptions(temperature=0.0))
+        assert (drawn.codes == winner).all()
 
 
 def test_codes_do_not_depend_on_how_rounding_falls(monkeypatch, either_way):
     """With a large guard nearly every code is decided exactly, and the codes stay the same."""
     plain = draw([0, 1])
-    cautious = partial(choice.choose, guard=0.3)
-    monkeypatch.setattr(sampling, "choose", cautious)
-    monkeypatch.setattr(windows, "choose", cautious)
+    monkeypatch.setattr(jacobi, "choose", partial(choice.choose, guard=0.3))
     assert torch.equal(draw([0, 1]).codes, plain.codes)
-    assert torch.equal(draw([0, 1], how=sample_structure_naive).codes, plain.codes)
+    assert torch.equal(draw([0, 1], how=sample_exactly).codes, plain.codes)
 
 
 def test_exact_decisions_that_change_a_code_are_followed_up(monkeypatch, either_way):
     """A fast network that knows nothing of one column: what comes after it is decoded again."""
-    plain, original, told = draw([0, 1, 2]), IncrementalPixelCnn.window, choice.choose
+    plain, original, told = draw([0, 1, 2]), HorizontalStack.window, choice.choose
 
     def blind(self, codes_left: Tensor, samples: Tensor, columns: Tensor, *, look: bool = True) -> Tensor:
         logits = original(self, codes_left, samples, columns, look=look)
-        return torch.where((columns == 2)[..., None], 0.0, logits)
+        is_draft = self.weights.dtype == torch.bfloat16
+        return logits if is_draft else torch.where((columns == 2)[..., None], 0.0, logits)
 
     def doubt(logits: Tensor, noise: Tensor, options: SamplingOptions) -> Choice:
         chosen = told(logits, noise, options)
         return Choice(chosen.codes, chosen.certain & logits.any(dim=-1))
 
-    monkeypatch.setattr(IncrementalPixelCnn, "window", blind)
-    monkeypatch.setattr(windows, "choose", doubt)
+    monkeypatch.setattr(HorizontalStack, "window", blind)
+    monkeypatch.setattr(jacobi, "choose", doubt)
     assert torch.equal(draw([0, 1, 2]).codes, plain.codes)
-    monkeypatch.setattr(windows, "choose", told)
+    monkeypatch.setattr(jacobi, "choose", told)
     assert not torch.equal(draw([0, 1, 2]).codes, plain.codes)
 
 
@@ -191,10 +190,10 @@ def test_changed_weights_are_noticed(either_way):
     enliven(made, seed=9)
     second = sample_structure(made, BOOK, features, [0], DEFAULT)
     assert not torch.equal(first.codes, second.codes)
-    assert torch.equal(second.codes, sample_structure_naive(made, BOOK, features, [0], DEFAULT).codes)
+    assert torch.equal(second.codes, sample_exactly(made, BOOK, features, [0], DEFAULT).codes)
 
 
-@pytest.mark.parametrize("how", [sample_structure, sample_structure_naive])
+@pytest.mark.parametrize("how", [sample_structure, sample_exactly])
 def test_progress_counts_the_rows_that_are_computed(how):
     known = torch.zeros(4, 3, dtype=torch.bool)
     known[0] = known[3] = True
@@ -221,7 +220,7 @@ def test_rows_after_the_last_drawn_one_are_not_computed(monkeypatch):
     assert (drawn.codes[:, known] == 1).all()
 
 
-@pytest.mark.parametrize("how", [sample_structure, sample_structure_naive])
+@pytest.mark.parametrize("how", [sample_structure, sample_exactly])
 def test_all_known_is_nothing_to_draw(how):
     kept = torch.randint(CODES, (3, 5))
     drawn = draw([0, 1], how=how, kept=kept, known=torch.ones(3, 5, dtype=torch.bool))
@@ -261,22 +260,22 @@ def test_what_does_not_fit_is_refused(change, words):
 @pytest.mark.parametrize("wrong", [0.0, 0.5, 1.0])
 def test_bad_drafts_change_no_code(monkeypatch, wrong):
     """Drafts that say anything at some columns, or everywhere, cost passes and nothing else."""
-    monkeypatch.setattr(sampling, "draft_pays", drafting(False))
+    monkeypatch.setattr(sample, "draft_pays", drafting(False))
     plain = draw([0, 1, 2])
-    original = LeftStream.window
+    original = HorizontalStack.window
     chance = torch.Generator().manual_seed(0)
     asked = []
 
     def confused(self, codes_left: Tensor, samples: Tensor, columns: Tensor, *, look: bool = True) -> Tensor:
         logits = original(self, codes_left, samples, columns, look=look)
-        if isinstance(self, IncrementalPixelCnn):
+        if self.weights.dtype == torch.float32:
             return logits
         asked.append(look)
         where = torch.rand(7, generator=torch.Generator().manual_seed(1))[columns] < wrong
         return torch.where(where[..., None], 9 * torch.randn(logits.shape, generator=chance), logits)
 
-    monkeypatch.setattr(sampling, "draft_pays", drafting(True))
-    monkeypatch.setattr(LeftStream, "window", confused)
+    monkeypatch.setattr(sample, "draft_pays", drafting(True))
+    monkeypatch.setattr(HorizontalStack, "window", confused)
     drawn = draw([0, 1, 2])
     assert torch.equal(drawn.codes, plain.codes)
     torch.testing.assert_close(drawn.log_likelihood, plain.log_likelihood, rtol=1e-5, atol=1e-5)
@@ -286,17 +285,18 @@ def test_bad_drafts_change_no_code(monkeypatch, wrong):
 
 def test_good_drafts_leave_one_pass_a_row(monkeypatch):
     """The draft in float32 and noise that outweighs what attention finds: the network looks once."""
-    monkeypatch.setattr(sampling, "draft_pays", drafting(True))
+    monkeypatch.setattr(sample, "draft_pays", drafting(True))
     passes = []
-    original = windows.RowDecoder._settle
+    original = HorizontalStack.window
 
-    def counted(self, codes: Tensor) -> bool:
-        passes.append(self.passes)
-        return original(self, codes)
+    def counted(self, *where: Tensor, look: bool = True) -> Tensor:
+        passes.append(self.weights.dtype)
+        return original(self, *where, look=look)
 
-    monkeypatch.setattr(windows.RowDecoder, "_settle", counted)
+    monkeypatch.setattr(HorizontalStack, "window", counted)
     draw([0], SamplingOptions(temperature=100.0), size=(4, 5))
-    assert passes == [1, 2, 3, 4]
+    assert passes.count(torch.float32) == 4
+    assert passes.count(torch.bfloat16) >= 4
 
 
 def test_bfloat16_is_what_a_rounded_network_draws():
@@ -311,9 +311,9 @@ def test_bfloat16_is_what_a_rounded_network_draws():
     torch.testing.assert_close(drawn.log_likelihood, -loss.sum(dim=(1, 2)).detach(), rtol=0.02, atol=0.2)
 
 
-def test_naive_is_float32_whatever_the_precision():
+def test_the_plain_form_does_not_look_at_the_precision():
     options = SamplingOptions(precision="bfloat16")
-    assert torch.equal(draw([3], options, how=sample_structure_naive).codes, draw([3]).codes)
+    assert torch.equal(draw([3], options, how=sample_exactly).codes, draw([3]).codes)
 
 
 def test_other_precisions_are_refused():
@@ -330,19 +330,40 @@ def test_one_code_leaves_no_choice():
     assert drawn.log_likelihood.item() == 0
 
 
-def test_full_size_rows_are_naive_ones(either_way):
-    """The paper's network on two rows of sixteen codes, one sample beside another."""
-    config = StructureConfig()
+@pytest.fixture(scope="module")
+def full_size():
+    """The paper's network on two rows of sixteen codes, and what the plain form draws."""
     torch.manual_seed(0)
     with torch.device("meta"):
-        made = StructureGenerator(config, 64, 512)
+        made = StructureGenerator(StructureConfig(), 64, 512)
     made.condition = torch.nn.Identity()
-    made.to_empty(device="cpu")
+    made.to_empty(device="cpu").eval()
     enliven(made.pixelcnn, gain=0.35)
-    book = Codebook(512, 64)
-    features = random(1, 256, 2, 16)
-    ours = sample_structure(made.eval(), book, features, [1, 2, 3], DEFAULT)
-    naive = sample_structure_naive(made, book, features, [2], DEFAULT)
-    assert torch.equal(ours.codes[1], naive.codes[0])
-    torch.testing.assert_close(ours.log_likelihood[1], naive.log_likelihood[0], rtol=1e-5, atol=1e-4)
+    places = made, Codebook(512, 64), random(1, 256, 2, 16)
+    return places, sample_exactly(*places, [2], DEFAULT)
+
+
+def test_full_size_rows_are_those_of_the_plain_form(either_way, full_size):
+    """One sample beside another."""
+    places, plain = full_size
+    ours = sample_structure(*places, [1, 2, 3], DEFAULT)
+    assert torch.equal(ours.codes[1], plain.codes[0])
+    torch.testing.assert_close(ours.log_likelihood[1], plain.log_likelihood[0], rtol=1e-5, atol=1e-4)
     assert len(ours.codes.unique()) > 20
+
+
+def test_drafts_need_instructions_that_this_pytorch_knows_of(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(sample, "prepacked", lambda weight: weight)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert sample.draft_pays(cpu, 1)
+    assert not sample.draft_pays(torch.device("cuda"), 1)
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    assert not sample.draft_pays(cpu, 1)
+    assert sample.draft_pays(cpu, 2)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert not sample.draft_pays(cpu, 8)
+    monkeypatch.undo()
+    monkeypatch.setattr(sample, "prepacked", lambda weight: None)
+    assert not sample.draft_pays(cpu, 8)

@@ -53,7 +53,7 @@ class MaskedNetwork(nn.Module):
                 conv,
                 conv,
                 condition_channels=condition,
-                attention=_attention(config) if number % config.layers == 0 else None,
+                attention=FullAttention.of(config) if number % config.layers == 0 else None,
                 dropout=config.dropout,
             )
             for number in range(1, config.groups * config.layers + 1)
@@ -108,12 +108,3 @@ class MaskedStructureGenerator(nn.Module):
             hole: 1 where the image is missing.
         """
         return self.network(vectors, hidden, self.condition(image, hole))
-
-
-def _attention(config: StructureConfig) -> FullAttention:
-    return FullAttention(
-        config.channels,
-        heads=config.heads,
-        key_channels=config.key_channels,
-        value_channels=config.value_channels,
-    )

@@ -1,4 +1,4 @@
-"""Decodes a row of codes by guessing ahead: the same codes as one after the other, in fewer passes.
+"""Jacobi decoding of a row of codes: the same codes as one after the other, in fewer passes.
 
 A pass computes a window of positions of every sample at once, from guesses of the codes in it. What
 comes out for the first position is right; what comes out for another one is right if the guesses left of
@@ -15,17 +15,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from twofold.dsi.choice import choose, choose_exactly
-from twofold.dsi.exact import ExactLogits
-from twofold.dsi.incremental import IncrementalPixelCnn
-from twofold.dsi.left_stream import LeftStream
+from twofold.dsi.fast.float64 import ExactLogits
+from twofold.dsi.fast.horizontal import HorizontalStack
+from twofold.dsi.fast.pixelcnn import IncrementalPixelCnn
 from twofold.dsi.options import SamplingOptions
 
 
-class RowDecoder:
+class JacobiDecoder:
     """Decodes row after row of several samples.
 
     Args:
-        network: with its features of all rows so far; its codes are the final ones.
+        network: with its features of all rows so far.
         exact: decides near ties; None takes the logits at their word.
         options: of the sampling.
         window: positions of each sample to be guessed in one pass.
@@ -40,7 +40,7 @@ class RowDecoder:
         options: SamplingOptions,
         *,
         window: int,
-        draft: LeftStream | None = None,
+        draft: HorizontalStack | None = None,
     ) -> None:
         self.network = network
         self.draft = draft
@@ -49,7 +49,7 @@ class RowDecoder:
         self.window = window
         self.passes = 0
         samples, width, codes = network.samples, network.width, network.weights.codes
-        device = network.left.device
+        device = network.horizontal.start.device
         self.logits = torch.zeros(samples * width, codes, device=device)
         # The column left of the first holds the number of no code.
         self.guesses = torch.full((samples, width + 1), codes, device=device)
@@ -57,17 +57,15 @@ class RowDecoder:
         self.doubtful = torch.zeros(samples * width, dtype=torch.bool, device=device)
         self.noise = torch.zeros(samples * width, codes, dtype=torch.float64, device=device)
         self.start = np.zeros(samples, dtype=np.int64)
-        self.reach = np.zeros(width, dtype=np.int64)
-        self.end = np.full(width, width)
 
     def follow(self, codes: Int[Tensor, " w"]) -> None:
         """Compute the features of a row whose codes are all given."""
         self.guesses[:, 1:] = codes
         samples = torch.arange(self.network.samples, device=codes.device)
         columns = torch.arange(self.network.width, device=codes.device).expand(len(samples), -1)
-        self.network.features(self.guesses[:, :-1], samples, columns)
+        self.network.horizontal.features(self.guesses[:, :-1], samples, columns)
         if self.draft is not None:
-            self.draft.borrow_row(self.network)
+            self.draft.borrow_row(self.network.horizontal)
 
     def decode(
         self,
@@ -88,54 +86,55 @@ class RowDecoder:
         Returns:
             The logits of the row's columns; overwritten by the next row.
         """
-        samples = len(codes)
+        samples, width = len(codes), len(known)
         self.noise = noise.flatten(0, 1)
         # The row above says what is likely here, this row's noise what comes of it.
         likely = (self.logits + self.options.temperature * self.noise).argmax(dim=-1)
         self.guesses[:, 1:] = torch.where(known, kept, likely.view(samples, -1))
         self.fixed = known.repeat(samples)
         self.start[:] = 0
-        self.reach = _reach(known.cpu().numpy(), self.window)
+        ends = window_ends(known.cpu().numpy(), self.window)
         if self.draft is not None:
-            self.draft.borrow_row(self.network)
+            self.draft.borrow_row(self.network.horizontal)
         while True:
-            self._advance()
+            self._advance(ends)
             codes[:, -1] = self.guesses[:, 1:]
             if not self._settle(codes):
-                return self.logits.view(samples, len(known), -1)
+                return self.logits.view(samples, width, -1)
 
-    def _advance(self) -> None:
+    def _advance(self, ends: npt.NDArray[np.int64]) -> None:
         """Decode up to the end of the row."""
-        while (self.start < len(self.end)).any():
+        network, width = self.network.horizontal, self.network.width
+        while (self.start < width).any():
             if self.draft is None:
-                self.start = self._pass(self.network, self.start, self.reach)
+                self.start = self._pass(network, self.start, ends)
             else:
-                self._guess(self.draft)
-                self.start = self._pass(self.network, self.start, self.end)
+                self._guess(self.draft, ends)
+                self.start = self._pass(network, self.start, np.full(width, width))
 
-    def _guess(self, draft: LeftStream) -> None:
+    def _guess(self, draft: HorizontalStack, ends: npt.NDArray[np.int64]) -> None:
         """Decode all that is left of the row as the draft sees it; its attention looks once."""
-        start = self.start
+        start, width = self.start, draft.width
         if start.any():
-            draft.borrow_found(self.network)
+            draft.borrow_found(self.network.horizontal)
         else:
-            start = self._pass(draft, start, self.end)
-        while (start < len(self.end)).any():
-            start = self._pass(draft, start, self.reach, look=False)
+            start = self._pass(draft, start, np.full(width, width))
+        while (start < width).any():
+            start = self._pass(draft, start, ends, look=False)
 
     def _pass(
         self,
-        stream: LeftStream,
+        stack: HorizontalStack,
         starts: npt.NDArray[np.int64],
-        reach: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
         *,
         look: bool = True,
     ) -> npt.NDArray[np.int64]:
         """Compute a window of every sample that has not reached the end of the row; how far each got."""
-        width, device = stream.width, self.logits.device
+        width, device = stack.width, self.logits.device
         active = np.flatnonzero(starts < width)
         start = starts[active]
-        span = int((reach[start] - start).max())
+        span = int((ends[start] - start).max())
         # All windows are as wide as the widest; near the end of the row they begin earlier instead.
         first = np.minimum(start, width - span)
         columns = torch.from_numpy(first[:, None] + np.arange(span)).to(device)
@@ -144,13 +143,13 @@ class RowDecoder:
         flat = (columns + samples[:, None] * width).view(-1)
         done = (columns < torch.from_numpy(start).to(device)[:, None]).view(-1)
         guesses = self.guesses.view(-1)
-        logits = stream.window(guesses[left].view(columns.shape), samples, columns, look=look)
+        logits = stack.window(guesses[left].view(columns.shape), samples, columns, look=look)
         logits = logits.flatten(0, 1)
         choice = choose(logits, self.noise[flat], self.options)
         before = guesses[left + 1]
         after = torch.where(self.fixed[flat] | done, before, choice.codes)
         guesses[left + 1] = after
-        if stream is self.network:
+        if stack is not self.draft:
             self.logits[flat] = logits
             self.doubtful[flat] = ~choice.certain | (after != choice.codes)
             self.passes += 1
@@ -178,7 +177,7 @@ class RowDecoder:
         return bool((self.start < width).any())
 
 
-def _reach(known: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64]:
+def window_ends(known: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64]:
     """For a window that starts at each column, the column where it ends.
 
     It takes in so many columns to be sampled, and all known ones up to the next: those are right as

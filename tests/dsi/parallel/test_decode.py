@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from dsi.lively import CODE_SIZE, CODES, TINY, codebook, condition, enliven, random
 from twofold.dsi.config import DsiConfig, StructureConfig, tiny
-from twofold.dsi.masked import MaskedStructureGenerator
 from twofold.dsi.model import build_dsi
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.parallel import decode_parallel, hidden_share, hide
+from twofold.dsi.parallel.decode import decode_parallel, hidden_share, hide
+from twofold.dsi.parallel.network import MaskedStructureGenerator
 from twofold.errors import InputError
 
 BOOK = codebook()
 
 
-def masked_generator(seed: int = 0) -> MaskedStructureGenerator:
-    made = MaskedStructureGenerator(dataclasses.replace(TINY, order="parallel"), CODE_SIZE, CODES).eval()
-    enliven(made, seed, gain=0.8)
+def masked_generator(config: StructureConfig = TINY) -> MaskedStructureGenerator:
+    made = MaskedStructureGenerator(dataclasses.replace(config, order="parallel"), CODE_SIZE, CODES).eval()
+    enliven(made, gain=0.8)
     return made
 
 
@@ -37,9 +37,9 @@ def draw(seeds, options=FOUR, size=(5, 6), **places):
     return decode_parallel(GENERATOR, BOOK, condition(*size), seeds, options, **places)
 
 
-def logits_of(codes, hidden):
+def logits_of(codes, hidden, generator=GENERATOR):
     with torch.inference_mode():
-        return GENERATOR.network(BOOK.look_up(codes[None]), hidden[None], condition(*codes.shape))[0]
+        return generator.network(BOOK.look_up(codes[None]), hidden[None], condition(*codes.shape))[0]
 
 
 def test_what_hidden_positions_hold_has_no_influence_and_every_other_position_has_on_every_side():
@@ -105,8 +105,10 @@ def test_known_codes_stay_and_a_sample_is_the_same_alone_and_among_others():
 
 
 def test_one_pass_draws_from_the_networks_distribution():
-    codes = draw(range(3000), SamplingOptions(passes=1), size=(1, 2)).codes[:, 0, 1]
-    logits = logits_of(torch.zeros(1, 2, dtype=torch.int64), torch.ones(1, 2, dtype=torch.bool))
+    shallow = masked_generator(dataclasses.replace(TINY, groups=1, layers=1, out_layers=0))
+    options, features = SamplingOptions(passes=1), condition(1, 2)
+    codes = decode_parallel(shallow, BOOK, features, range(3000), options).codes[:, 0, 1]
+    logits = logits_of(torch.zeros(1, 2, dtype=torch.int64), torch.ones(1, 2, dtype=torch.bool), shallow)
     share = torch.bincount(codes, minlength=CODES) / 3000
     torch.testing.assert_close(share, logits[:, 0, 1].softmax(0), atol=0.03, rtol=0)
 
@@ -116,7 +118,7 @@ def test_nothing_to_draw_and_wrong_arguments():
     drawn = draw([0], kept=kept, known=torch.ones(5, 6, dtype=torch.bool))
     assert torch.equal(drawn.codes[0], kept)
     assert float(drawn.log_likelihood[0]) == 0
-    with pytest.raises(InputError, match="seeds"):
+    with pytest.raises(InputError, match="no seed is given"):
         draw([])
     with pytest.raises(InputError, match="one grid"):
         draw([0], kept=kept[:2], known=kept[:2] > 0)

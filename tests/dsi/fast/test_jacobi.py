@@ -8,28 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsi.lively import CODES, codebook, condition, generator
-from twofold.dsi.exact import ExactLogits
-from twofold.dsi.folded import FoldedPixelCnn
-from twofold.dsi.incremental import IncrementalPixelCnn
+from twofold.dsi.fast.float64 import ExactLogits
+from twofold.dsi.fast.jacobi import JacobiDecoder, window_ends
+from twofold.dsi.fast.pixelcnn import IncrementalPixelCnn
+from twofold.dsi.fast.weights import FusedPixelCnn
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.windows import RowDecoder, _reach
 
 
 @given(known=st.lists(st.booleans(), min_size=1, max_size=12), window=st.integers(1, 5))
 def test_a_window_holds_so_many_unknown_columns_and_the_known_ones_up_to_the_next(known, window):
-    for start, end in enumerate(_reach(np.array(known), window)):
+    for start, end in enumerate(window_ends(np.array(known), window)):
         inside = known[start:end]
         assert end > start
         assert inside.count(False) <= window
         assert end == len(known) or (inside.count(False) == window and not known[end])
 
 
-def decoder(width: int, window: int, *, samples: int = 1) -> RowDecoder:
+def decoder(width: int, window: int, *, samples: int = 1) -> JacobiDecoder:
     network, vectors = generator().pixelcnn, codebook().vectors
     features = condition(2, width)
-    made = IncrementalPixelCnn(FoldedPixelCnn(network, vectors), features, samples)
+    made = IncrementalPixelCnn(FusedPixelCnn(network, vectors), features, samples)
     made.begin_row(0, None)
-    return RowDecoder(made, ExactLogits(network, vectors, features), SamplingOptions(), window=window)
+    return JacobiDecoder(made, ExactLogits(network, vectors, features), SamplingOptions(), window=window)
 
 
 @torch.inference_mode()

@@ -1,6 +1,6 @@
 """The plan of parallel decoding: noise, doubt and how much stays hidden in each pass; without PyTorch.
 
-Shared by ``dsi/parallel.py`` and the engine for exported networks: the same seed draws the same codes.
+Shared by ``dsi/parallel/decode.py`` and the engine for exported networks: the same seed draws the same codes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from twofold.dsi.noise import gumbel_row
+from twofold.dsi.gumbel import gumbel_row
 from twofold.dsi.options import SamplingOptions
 
 

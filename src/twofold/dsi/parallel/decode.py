@@ -7,7 +7,7 @@ given the codes of earlier passes, but independently of those of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +16,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from twofold.dsi.choice import choose
-from twofold.dsi.masked import MaskedNetwork, MaskedStructureGenerator
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.passes import choice_noise, confidence_noise, doubt, stays_hidden
+from twofold.dsi.parallel.network import MaskedNetwork, MaskedStructureGenerator
+from twofold.dsi.parallel.schedule import choice_noise, confidence_noise, doubt, stays_hidden
 from twofold.dsi.quantize import Codebook
-from twofold.dsi.sampling import SampledStructure
-from twofold.errors import InputError
-
-Progress = Callable[[int, int], None]
-"""Called with the passes done and the passes to be done, over all samples."""
+from twofold.dsi.sampling import Progress, SampledStructure, SamplingTask, without_dropout
 
 
 def decode_parallel(
@@ -52,7 +48,7 @@ def decode_parallel(
         options: temperature, limits, passes and the confidence's noise.
         kept: codes [h w] of known positions; looked at only there.
         known: positions [h w] whose code is given; None: every code is drawn.
-        progress: is told of every pass.
+        progress: is told of every pass, over all samples.
 
     Returns:
         Codes, and for each sample the sum over the drawn codes of their log-probability in the pass that drew
@@ -61,33 +57,18 @@ def decode_parallel(
     Raises:
         InputError: if a seed is negative, no seed is given, or sizes do not fit.
     """
-    height, width = condition.shape[-2:]
-    if known is None:
-        known = torch.zeros(height, width, dtype=torch.bool, device=condition.device)
-    if kept is None:
-        kept = torch.zeros(height, width, dtype=torch.int64, device=condition.device)
-    if not seeds or min(seeds) < 0:
-        raise InputError(f"seeds are {list(seeds)}; give at least one, each 0 or more")
-    if kept.shape != (height, width) or known.shape != (height, width):
-        raise InputError(
-            f"kept codes are {tuple(kept.shape)} and known positions {tuple(known.shape)}, but the condition "
-            f"is {height}x{width}; give all three on one grid"
-        )
+    task = SamplingTask.of(condition, seeds, kept, known)
+    total = len(task.seeds) * options.passes
     drawn, likelihoods = [], []
-    was_training = generator.training
-    generator.eval()
-    try:
-        with torch.inference_mode():
-            for number, seed in enumerate(seeds):
-                sample = _Sample(generator.network, codebook, condition, seed, options, kept, known)
-                for step in range(options.passes):
-                    sample.advance(step)
-                    if progress is not None:
-                        progress(number * options.passes + step + 1, len(seeds) * options.passes)
-                drawn.append(sample.codes)
-                likelihoods.append(sample.log_likelihood)
-    finally:
-        generator.train(was_training)
+    with torch.inference_mode(), without_dropout(generator):
+        for number, seed in enumerate(task.seeds):
+            sample = _Sample(generator.network, codebook, condition, seed, options, task.kept, task.known)
+            for step in range(options.passes):
+                sample.advance(step)
+                if progress is not None:
+                    progress(number * options.passes + step + 1, total)
+            drawn.append(sample.codes)
+            likelihoods.append(sample.log_likelihood)
     return SampledStructure(torch.stack(drawn), torch.stack(likelihoods))
 
 

@@ -1,4 +1,4 @@
-"""How good each part of DSI is by itself: codes, structure, texture; for validation and model cards."""
+"""How good each part of DSI is by itself: codes, structure, texture; for training and model cards."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from twofold.dsi.masked import MaskedStructureGenerator
 from twofold.dsi.model import Dsi
 from twofold.dsi.objective import BITS, code_loss
+from twofold.dsi.parallel.network import MaskedStructureGenerator
 from twofold.dsi.quantize import CodeUse, code_use
 from twofold.errors import CheckpointError
 from twofold.features.lpips import Distance
@@ -24,7 +24,7 @@ Examples = Iterable[Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class PartValidation:
     """What was found.
 
     Attributes:
@@ -37,9 +37,9 @@ class Judgement:
 
 
 @torch.inference_mode()
-def judge_vqvae(
+def validate_vqvae(
     dsi: Dsi, examples: Examples, *, device: torch.device, distance: Distance | None = None, shown: int = 4
-) -> Judgement:
+) -> PartValidation:
     """Reconstruct photographs from their codes.
 
     Figures: ``psnr`` and ``lpips`` of the reconstruction, ``structure perplexity`` and ``texture
@@ -60,11 +60,11 @@ def judge_vqvae(
             structure = dsi.vqvae.structure_picture(encoding.structure.vectors)
             pictures.append(_side_by_side(image, answer, structure))
     perplexities = {f"{name} perplexity": float(use.perplexity) for name, use in uses.items()}
-    return Judgement(means.figures() | perplexities, pictures)
+    return PartValidation(means.figures() | perplexities, pictures)
 
 
 @torch.inference_mode()
-def judge_structure(dsi: Dsi, examples: Examples, *, device: torch.device) -> Judgement:
+def validate_structure(dsi: Dsi, examples: Examples, *, device: torch.device) -> PartValidation:
     """Let the structure generator guess the true codes of photographs with holes.
 
     Figures: ``bits per code`` over all positions, as the paper counts, and ``bits per missing code`` over
@@ -73,7 +73,7 @@ def judge_structure(dsi: Dsi, examples: Examples, *, device: torch.device) -> Ju
     """
     means = _Means()
     if dsi.structure is None:
-        raise CheckpointError("these weights hold no structure generator; judge others")
+        raise CheckpointError("these weights hold no structure generator; validate others")
     for example in examples:
         image, hole = example["image"][None].to(device), example["hole"][None].to(device)
         quantized = dsi.vqvae.encode(image).structure
@@ -88,20 +88,20 @@ def judge_structure(dsi: Dsi, examples: Examples, *, device: torch.device) -> Ju
         means.add({"bits per code": float(loss.mean())})
         if bool(missing.any()):
             means.add({"bits per missing code": float(loss[missing].mean())})
-    return Judgement(means.figures())
+    return PartValidation(means.figures())
 
 
 @torch.inference_mode()
-def judge_texture(
+def validate_texture(
     dsi: Dsi, examples: Examples, *, device: torch.device, distance: Distance | None = None, shown: int = 4
-) -> Judgement:
+) -> PartValidation:
     """Paint the true structure of photographs with holes.
 
-    Figures: ``psnr`` and ``lpips`` of the composited pictures. Pictures: damaged, painted, photograph.
+    Figures: ``psnr`` and ``lpips`` of the composited pictures. Pictures: damaged, filled, photograph.
     """
     means, pictures = _Means(), []
     if dsi.texture is None:
-        raise CheckpointError("these weights hold no texture generator; judge others")
+        raise CheckpointError("these weights hold no texture generator; validate others")
     for number, example in enumerate(examples):
         image, hole = example["image"][None].to(device), example["hole"][None].to(device)
         structure = dsi.vqvae.encode(image).structure.vectors
@@ -109,7 +109,7 @@ def judge_texture(
         means.add(_quality(answer, image, distance))
         if number < shown:
             pictures.append(_side_by_side(image * (1 - hole), answer, image))
-    return Judgement(means.figures(), pictures)
+    return PartValidation(means.figures(), pictures)
 
 
 class _Means:

@@ -1,0 +1,1 @@
+"""A structure generator without causal masks, and its decoding in a few passes; not in the paper."""
