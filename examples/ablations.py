@@ -27,9 +27,9 @@ from twofold.checkpoints.released import load_family
 from twofold.data.pairs import DataConfig, TrainingPairs
 from twofold.engine.load import load
 from twofold.evaluate.compare import Output, evaluate
+from twofold.evaluate.metrics import METRICS
 from twofold.evaluate.protocol import Protocol
 from twofold.evaluate.results import Report
-from twofold.evaluate.yardsticks import METRICS
 from twofold.medfe.config import MedfeConfig
 from twofold.medfe.model import build_medfe
 from twofold.metrics.statistics import bootstrap_interval, paired_test
@@ -245,11 +245,11 @@ def judge(names: Sequence[str], budget: Budget, validation: Path, out: Path) -> 
         files[START] = budget.start
     elif config.residual_output:
         files[UNTRAINED] = str(write_untrained(config, out / UNTRAINED))
-    painters = {name: load(path, device="cpu", detail="none") for name, path in files.items()}
+    inpainters = {name: load(path, device="cpu", detail="none") for name, path in files.items()}
     output = Output(out / "report", out / "cache", page=False)
-    report = evaluate(validation, painters, output, protocol=budget.protocol)
+    report = evaluate(validation, inpainters, output, protocol=budget.protocol)
     rows = []
-    for name in painters:
+    for name in inpainters:
         state = load_family(files[name], "medfe").state
         rows.append(
             {

@@ -29,11 +29,11 @@ from bilateral_maps import (
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.checkpoints.released import find_weights
 from twofold.engine.torch_inpainter import TorchInpainter
-from twofold.evaluate.cases import Case
 from twofold.evaluate.compare import evaluate
 from twofold.evaluate.holes import choose_holes
+from twofold.evaluate.items import Item
+from twofold.evaluate.metrics import METRICS
 from twofold.evaluate.protocol import Protocol
-from twofold.evaluate.yardsticks import METRICS
 from twofold.medfe.fill import FEATURE_FACTOR
 from twofold.medfe.model import Medfe
 from twofold.medfe.partial_conv import valid_features
@@ -70,19 +70,19 @@ def main() -> None:
     parser.add_argument("--model", default="medfe-small")
     given = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
-    cases = shown_cases()
+    items = shown_cases()
     network = network_of(given.model)
-    maps = [maps_of(network, case) for case in cases]
+    maps = [maps_of(network, item) for item in items]
     pictures = {
-        "weights": weights_figure(cases, maps),
-        "features": features_figure(cases, maps),
-        "halves": halves_figure(given.model, cases),
+        "weights": weights_figure(items, maps),
+        "features": features_figure(items, maps),
+        "halves": halves_figure(given.model, items),
     }
     for name, picture in pictures.items():
         picture.save(FOLDER / f"{name}.webp", quality=80, method=6)
     protocol = Protocol(limit=given.limit, metrics=YARDSTICKS)
-    measured = protocol.cases(given.validation)
-    publish("features", features_table([feature_figures(network, case) for case in measured]))
+    measured = protocol.items(given.validation)
+    publish("features", features_table([feature_figures(network, item) for item in measured]))
     publish("halves", halves_table(given.model, given.validation, protocol))
 
 
@@ -99,27 +99,27 @@ def painter_of(model: str, name: str) -> TorchInpainter:
     return TorchInpainter(network_of(model, **HALVES[name]), name, device="cpu", detail="none")
 
 
-def shown_cases() -> list[Case]:
+def shown_cases() -> list[Item]:
     """Photographs of this repository under CC0: three with their published holes, and a cup of coffee."""
     with (ROOT / "docs" / "results" / "rows.csv").open(newline="") as file:
         order = list(dict.fromkeys(row["photo"] for row in csv.DictReader(file)))
     protocol, found = Protocol(), []
     holes = choose_holes(protocol.masks, None, protocol.ratios, protocol.seed)
-    for case in protocol.cases(SLICE):
-        if not case.photo.endswith("7_10.webp"):  # a cut of another one, mostly sky
-            hole, kind = holes.draw(order.index(case.photo), case.photo, SIZE)
-            found.append(Case(case.photo, case.image, hole, kind))
+    for item in protocol.items(SLICE):
+        if not item.photo.endswith("7_10.webp"):  # a cut of another one, mostly sky
+            hole, kind = holes.draw(order.index(item.photo), item.photo, SIZE)
+            found.append(Item(item.photo, item.image, hole, kind))
     coffee = Image.open(ROOT / "examples" / "coffee.png").convert("RGB")
     coffee = coffee.resize((round(coffee.width * 288 / coffee.height), 288), Image.Resampling.LANCZOS)
     left = (coffee.width - SIZE) // 2
     image = np.array(coffee.crop((left, 16, left + SIZE, 16 + SIZE)))
     hole, kind = holes.draw(1, "coffee.png", SIZE)
-    return [*found, Case("coffee.png", image, hole, kind)]
+    return [*found, Item("coffee.png", image, hole, kind)]
 
 
-def maps_of(network: Medfe, case: Case) -> BilateralMaps:
-    """What the propagation meets and makes in one case."""
-    return bilateral_maps(network, image_to_tensor(case.image), hole_to_tensor(case.hole))
+def maps_of(network: Medfe, item: Item) -> BilateralMaps:
+    """What the propagation meets and makes in one item."""
+    return bilateral_maps(network, image_to_tensor(item.image), hole_to_tensor(item.hole))
 
 
 def length(features: torch.Tensor) -> torch.Tensor:
@@ -138,11 +138,11 @@ def preference(maps: BilateralMaps) -> torch.Tensor:
     return (change.square().sum(dim=1) / maps.range.square().sum(dim=1).clamp_min(1e-20))[0]
 
 
-def feature_figures(network: Medfe, case: Case) -> dict[str, tuple[float, float]]:
-    """What is measured in one case -> (mean over the hole, mean over what is known)."""
-    maps = maps_of(network, case)
+def feature_figures(network: Medfe, item: Item) -> dict[str, tuple[float, float]]:
+    """What is measured in one item -> (mean over the hole, mean over what is known)."""
+    maps = maps_of(network, item)
     features, weights = maps.features, maps.weights[0]
-    missing = missing_of(case)
+    missing = missing_of(item)
     mean = features.mean(dim=(2, 3), keepdim=True).expand_as(features)
     by_distance, by_similarity = network.equalization.propagate.combine.conv.weight.chunk(2, dim=1)
     places = {
@@ -167,9 +167,9 @@ def feature_figures(network: Medfe, case: Case) -> dict[str, tuple[float, float]
     return {**found, "range half, whole map: energy that one scale does not give, %": (share, share)}
 
 
-def missing_of(case: Case) -> torch.Tensor:
+def missing_of(item: Item) -> torch.Tensor:
     """[h/8 w/8], True where the branches take a feature for missing."""
-    return valid_features(hole_to_tensor(case.hole), FEATURE_FACTOR, 5 / 16)[0, 0] == 0
+    return valid_features(hole_to_tensor(item.hole), FEATURE_FACTOR, 5 / 16)[0, 0] == 0
 
 
 def features_table(found: Sequence[dict[str, tuple[float, float]]]) -> str:
@@ -186,8 +186,8 @@ def features_table(found: Sequence[dict[str, tuple[float, float]]]) -> str:
 
 def halves_table(model: str, validation: Path, protocol: Protocol) -> str:
     """Each change's answers against those of the network as trained, paired over photographs."""
-    painters = {name: painter_of(model, name) for name in HALVES}
-    report = evaluate(validation, painters, protocol=protocol)
+    inpainters = {name: painter_of(model, name) for name in HALVES}
+    report = evaluate(validation, inpainters, protocol=protocol)
     lines = ["| network | PSNR, dB | LPIPS | L1 hole, % |", "|---|---|---|---|"]
     for name in HALVES:
         cells = []
@@ -212,14 +212,14 @@ def publish(mark: str, table: str) -> None:
     print(table)
 
 
-def weights_figure(cases: Sequence[Case], maps: Sequence[BilateralMaps]) -> Image.Image:
+def weights_figure(items: Sequence[Item], maps: Sequence[BilateralMaps]) -> Image.Image:
     """Three places of each photograph, with the weights by distance and by similarity."""
     rows = []
-    for case, one in zip(cases, maps, strict=True):
-        places = chosen_places(case, one)
+    for item, one in zip(items, maps, strict=True):
+        places = chosen_places(item, one)
         height, width = one.features.shape[-2:]
         by_distance = sum(spatial_weights(height, width, *place, sigma=1.5) for place in places.values())
-        cells = [marked(damaged(case), places), marked(coloured(by_distance, 0, 0.07), places)]
+        cells = [marked(damaged(item), places), marked(coloured(by_distance, 0, 0.07), places)]
         rows.append(cells + [grid(one.weights[0, :, r, c], MARKS[name]) for name, (r, c) in places.items()])
     titles = ["hole and three places", "weights by distance"]
     titles += ["A, deep in the hole", "B, at its rim", "C, known"]
@@ -227,9 +227,9 @@ def weights_figure(cases: Sequence[Case], maps: Sequence[BilateralMaps]) -> Imag
     return sheet(rows, titles, note + "shade: share of the largest, red: below zero")
 
 
-def chosen_places(case: Case, maps: BilateralMaps) -> dict[str, tuple[int, int]]:
+def chosen_places(item: Item, maps: BilateralMaps) -> dict[str, tuple[int, int]]:
     """The deepest place of the hole; and of its rim and of what is known, where weights differ most."""
-    missing = missing_of(case)[None, None].float()
+    missing = missing_of(item)[None, None].float()
     depth, inner = missing.clone(), missing
     while inner.any():
         inner = 1 - F.max_pool2d(1 - inner, 3, stride=1, padding=1)
@@ -247,43 +247,43 @@ def chosen_places(case: Case, maps: BilateralMaps) -> dict[str, tuple[int, int]]
     return found
 
 
-def features_figure(cases: Sequence[Case], maps: Sequence[BilateralMaps]) -> Image.Image:
+def features_figure(items: Sequence[Item], maps: Sequence[BilateralMaps]) -> Image.Image:
     """What becomes of the features, place by place."""
     rows = []
-    for case, one in zip(cases, maps, strict=True):
+    for item, one in zip(items, maps, strict=True):
         shown = []
         for half in (one.spatial, one.range):
             shown += [(length(half) / length(one.features), 0, 1.5), (cosine(half, one.features), 0.8, 1)]
         shown.append((100 * preference(one), 0, 10))
-        rows.append([damaged(case), *(outlined(coloured(*each), case) for each in shown)])
+        rows.append([damaged(item), *(outlined(coloured(*each), item) for each in shown)])
     titles = ["hole", "spatial: length, 0 to 1.5", "spatial: cosine, 0.8 to 1", "range: length, 0 to 1.5"]
     titles += ["range: cosine, 0.8 to 1", "preference, 0 to 10 %"]
     note = "dark: lower end of each scale, yellow: upper; white line: the hole. "
     return sheet(rows, titles, note + "Preference: energy of the range half that equal weights do not give")
 
 
-def halves_figure(model: str, cases: Sequence[Case]) -> Image.Image:
+def halves_figure(model: str, items: Sequence[Item]) -> Image.Image:
     """Answers with halves of the propagation changed, and what that changes, four times as strong."""
     trained, plain, _, off, _, spatial, _ = HALVES
-    painters = {name: painter_of(model, name) for name in (trained, plain, off, spatial)}
+    inpainters = {name: painter_of(model, name) for name in (trained, plain, off, spatial)}
     rows = []
-    for case in cases:
+    for item in items:
         answers = {
-            name: composite(case.image, painter.fill(case.damaged, case.hole).image, case.hole).astype(int)
-            for name, painter in painters.items()
+            name: composite(item.image, inpainter.fill(item.damaged, item.hole).image, item.hole).astype(int)
+            for name, inpainter in inpainters.items()
         }
         changes = {name: np.abs(answer - answers[trained]) * 4 for name, answer in answers.items()}
         shown = [answers[trained], changes[plain]]
         shown += [picture for name in (off, spatial) for picture in (answers[name], changes[name])]
-        rows.append([damaged(case), *(Image.fromarray(one.clip(0, 255).astype(np.uint8)) for one in shown)])
+        rows.append([damaged(item), *(Image.fromarray(one.clip(0, 255).astype(np.uint8)) for one in shown)])
     titles = ["hole", "as trained", "equal weights: change x4", "range half off", "its change x4"]
     titles += ["spatial half off", "its change x4"]
     return sheet(rows, titles, "changes: absolute difference to the answer as trained, times four")
 
 
-def damaged(case: Case) -> Image.Image:
+def damaged(item: Item) -> Image.Image:
     """The photograph with a grey hole."""
-    return Image.fromarray(np.where(case.hole[..., None], np.uint8(128), case.image))
+    return Image.fromarray(np.where(item.hole[..., None], np.uint8(128), item.image))
 
 
 def coloured(values: torch.Tensor, low: float, high: float) -> Image.Image:
@@ -304,9 +304,9 @@ def marked(picture: Image.Image, places: dict[str, tuple[int, int]]) -> Image.Im
     return picture
 
 
-def outlined(picture: Image.Image, case: Case) -> Image.Image:
+def outlined(picture: Image.Image, item: Item) -> Image.Image:
     """The border of the hole's feature pixels as a white line."""
-    missing = np.kron(missing_of(case).numpy(), np.ones((FEATURE_FACTOR, FEATURE_FACTOR), bool))
+    missing = np.kron(missing_of(item).numpy(), np.ones((FEATURE_FACTOR, FEATURE_FACTOR), bool))
     inside = np.pad(missing, 1, mode="edge")
     inner = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
     return Image.fromarray(np.where((missing & ~inner)[..., None], np.uint8(255), np.array(picture)))

@@ -33,16 +33,16 @@ PHOTOS = {
 
 def main(photos: str, model: str = "dsi-small") -> None:
     """Fill a centre box of half the side in each photograph and write the page."""
-    painter = twofold.load(model)
+    inpainter = twofold.load(model)
     hole = centre_box(SIZE, SIZE)
     folder = DOCS / "diverse"
     folder.mkdir(exist_ok=True)
     lines = [
         "# One hole, many answers",
         "",
-        f"What `{painter.name}` paints into the middle of eight photographs that it was not trained on: the "
-        f"hole, then samples 1 to {SAMPLES} of seed 0 in order, neither chosen nor sorted, each above the "
-        "structure that was sampled for it. Made by `python examples/diverse_page.py PHOTOS`.",
+        f"What `{inpainter.name}` paints into the middle of eight photographs that it was not trained on: "
+        f"the hole, then samples 1 to {SAMPLES} of seed 0 in order, neither chosen nor sorted, each above "
+        "the structure that was sampled for it. Made by `python examples/diverse_page.py PHOTOS`.",
         "",
         "A centre box of half the side is the hardest of holes, and these weights were trained for hours "
         "on a CPU: colours and large shapes fit and differ from sample to sample; objects are not finished, "
@@ -52,7 +52,7 @@ def main(photos: str, model: str = "dsi-small") -> None:
         photo = Image.open(Path(photos) / name).convert("RGB")
         left, top = (photo.width - SIZE) // 2, (photo.height - SIZE) // 2
         image = np.asarray(photo.crop((left, top, left + SIZE, top + SIZE)))
-        result = painter.fill(np.where(hole[..., None], np.uint8(0), image), hole, samples=SAMPLES, seed=0)
+        result = inpainter.fill(np.where(hole[..., None], np.uint8(0), image), hole, samples=SAMPLES, seed=0)
         strip(image, hole, result).save(folder / f"{number}.jpg", quality=82, optimize=True)
         lines += ["", f"![samples for photograph {number}](diverse/{number}.jpg)", "", f"*{source}.*"]
         print(folder / f"{number}.jpg")

@@ -7,9 +7,9 @@ import csv
 import re
 from pathlib import Path
 
+from twofold.evaluate.metrics import METRICS
 from twofold.evaluate.papers import PROTOCOLS
 from twofold.evaluate.results import bucket_name
-from twofold.evaluate.yardsticks import METRICS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "evaluating.md"

@@ -28,14 +28,14 @@ SMALL = 256
 Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def resized_and_back(painter: twofold.Inpainter) -> Fill:
+def resized_and_back(inpainter: twofold.Inpainter) -> Fill:
     """The whole picture scaled to 256x256, filled, scaled back and pasted into the hole."""
 
     def fill(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         grey = np.where(hole[..., None], np.uint8(128), image)
         small = np.asarray(Image.fromarray(grey).resize((SMALL, SMALL), Image.Resampling.LANCZOS))
         share = Image.fromarray(hole.astype(np.float32)).resize((SMALL, SMALL), Image.Resampling.BOX)
-        answer = painter.fill(small, np.asarray(share) > 0).image
+        answer = inpainter.fill(small, np.asarray(share) > 0).image
         large = Image.fromarray(answer).resize(hole.shape[::-1], Image.Resampling.BICUBIC)
         return composite(image, np.asarray(large), hole)
 

@@ -6,8 +6,8 @@
 
     filled = twofold.inpaint("photo.png", "mask.png")  # white in the mask is filled
 
-    painter = twofold.load("dsi-small", options={"temperature": 0.8})
-    result = painter.fill("photo.png", "mask.png", samples=6, seed=1)
+    inpainter = twofold.load("dsi-small", options={"temperature": 0.8})
+    result = inpainter.fill("photo.png", "mask.png", samples=6, seed=1)
     result.best.image, result.ranking, result.samples[3].structure
 
 Names are imported when they are first used: ``import twofold`` itself costs nothing.

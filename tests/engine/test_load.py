@@ -83,9 +83,9 @@ HOLE[10:20, 10:20] = True
 def test_folder_file_and_bundled_name_load_alike(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(released, "WEIGHTS_FOLDER", model.parent)
     for name in (model, str(model), model / "model.safetensors", "flat"):
-        painter = twofold.load(name, device="cpu")
-        assert painter.name == "flat-test"
-        filled = painter.fill(IMAGE, HOLE).image
+        inpainter = twofold.load(name, device="cpu")
+        assert inpainter.name == "flat-test"
+        filled = inpainter.fill(IMAGE, HOLE).image
         assert (filled[HOLE] == 255).all()
         assert (filled[~HOLE] == 0).all()
 
@@ -237,20 +237,20 @@ def test_commands_take_no_options() -> None:
 
 
 def test_a_saved_network_is_the_network(model: Path, tmp_path: Path) -> None:
-    painter = twofold.Inpainter.from_pretrained(model)
+    inpainter = twofold.Inpainter.from_pretrained(model)
     (model / "LICENSE").write_text("as you like")
-    painter.save_pretrained(tmp_path / "new" / "copy")
+    inpainter.save_pretrained(tmp_path / "new" / "copy")
     assert sorted(path.name for path in (tmp_path / "new" / "copy").iterdir()) == [
         "LICENSE",
         "model.safetensors",
     ]
     again = twofold.Inpainter.from_pretrained(tmp_path / "new" / "copy")
-    assert again.fingerprint == painter.fingerprint
+    assert again.fingerprint == inpainter.fingerprint
     for other in (twofold.load("opencv-telea"), TorchInpainter(Palette(), "palette")):
         with pytest.raises(twofold.InputError, match="weights"):
             other.save_pretrained(tmp_path / "other")
     with pytest.raises(twofold.InputError, match="cannot save"):
-        painter.save_pretrained(model / "model.safetensors")
+        inpainter.save_pretrained(model / "model.safetensors")
 
 
 def test_all_listed_models_load() -> None:

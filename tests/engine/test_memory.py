@@ -81,12 +81,12 @@ def status(name):
     lines = open("/proc/self/status").read().splitlines()
     return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])
 
-painter = load("medfe-small", device="cpu", max_memory=sys.argv[1] if sys.argv[1] != "none" else None)
+inpainter = load("medfe-small", device="cpu", max_memory=sys.argv[1] if sys.argv[1] != "none" else None)
 image = np.random.default_rng(0).integers(0, 256, (1600, 2000, 3), np.uint8)
 hole = np.zeros(image.shape[:2], np.bool_)
 hole[200:1300, 400:1500] = True
 before = status("VmRSS")
-painter.fill(image, hole)
+inpainter.fill(image, hole)
 print(status("VmHWM") - before)
 """
 
@@ -94,9 +94,9 @@ print(status("VmHWM") - before)
 @pytest.mark.skipif(not STATUS.is_file(), reason="needs /proc")
 def test_memory_that_is_allowed_is_kept_on_a_large_picture() -> None:
     taken = {}
-    for limit in ("none", "200MB"):
+    for limit in ("none", "220MB"):
         run = subprocess.run(
             [sys.executable, "-c", MEASURE, limit], capture_output=True, text=True, check=True, timeout=300
         )
         taken[limit] = int(run.stdout.splitlines()[-1])
-    assert taken["200MB"] < 200 * 10**6 < taken["none"]
+    assert taken["220MB"] < 220 * 10**6 < taken["none"]

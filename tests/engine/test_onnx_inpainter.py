@@ -106,23 +106,23 @@ def test_dsi_answers_as_by_torch_seed_for_seed(dsi: Path, options: dict[str, flo
 
 def test_a_sample_is_the_same_picture_however_many_are_asked_for(dsi: Path) -> None:
     image, hole = scene(64, 64, seed=2)
-    painter = load(dsi / "tiny", device="cpu")
+    inpainter = load(dsi / "tiny", device="cpu")
     told: list[tuple[int, int]] = []
-    three = painter.fill(
+    three = inpainter.fill(
         image, hole, samples=3, seed=5, progress=lambda done, total: told.append((done, total))
     )
     assert told[-1][0] == told[-1][1]
-    one = painter.fill(image, hole, seed=5)
+    one = inpainter.fill(image, hole, seed=5)
     np.testing.assert_array_equal(one.image, three.image)
-    assert painter.diverse
+    assert inpainter.diverse
     assert not load(dsi / "tiny", options={"temperature": 0.0}).diverse
 
 
 def test_names_options_and_limits_are_those_of_any_network(medfe: Path, dsi: Path) -> None:
     file = medfe / "tiny.onnx"
-    painter = load(f"mine={file}", device="cpu", max_memory="2GB")
-    assert isinstance(painter, OnnxInpainter)
-    assert painter.name == "mine"
+    inpainter = load(f"mine={file}", device="cpu", max_memory="2GB")
+    assert isinstance(inpainter, OnnxInpainter)
+    assert inpainter.name == "mine"
     with pytest.raises(InputError, match="takes no sampling options"):
         load(file, options={"temperature": 1.0})
     with pytest.raises(InputError, match="takes no option 'heat'"):

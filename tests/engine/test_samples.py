@@ -122,8 +122,8 @@ def test_one_best_answer_is_computed_once() -> None:
 def test_progress_rises_to_its_end(samples: int, colours: int) -> None:
     told: list[tuple[int, int]] = []
     network = Palette(PaletteConfig(colours))
-    painter = TorchInpainter(network, "palette", device="cpu")
-    painter.fill(IMAGE, HOLE, samples, progress=lambda done, total: told.append((done, total)))
+    inpainter = TorchInpainter(network, "palette", device="cpu")
+    inpainter.fill(IMAGE, HOLE, samples, progress=lambda done, total: told.append((done, total)))
     done, total = zip(*told, strict=True)
     assert list(done) == sorted(done)
     assert list(total) == sorted(total)
@@ -134,7 +134,7 @@ def test_progress_rises_to_its_end(samples: int, colours: int) -> None:
 
 def test_samples_are_told_of_as_soon_as_they_are_final() -> None:
     network, seen = Palette(PaletteConfig(10**6)), []
-    painter = TorchInpainter(network, "palette", device="cpu")
+    inpainter = TorchInpainter(network, "palette", device="cpu")
 
     def stop(call: int) -> None:
         if len(seen) == AT_ONCE:
@@ -142,7 +142,7 @@ def test_samples_are_told_of_as_soon_as_they_are_final() -> None:
 
     network.before = stop
     with pytest.raises(KeyboardInterrupt):
-        painter.fill(IMAGE, HOLE, samples=AT_ONCE + 1, on_sample=seen.append)
+        inpainter.fill(IMAGE, HOLE, samples=AT_ONCE + 1, on_sample=seen.append)
     assert [sample.index for sample in seen] == list(range(AT_ONCE))
     for ours, whole in zip(seen, fill(10**6, AT_ONCE)[0].samples, strict=True):
         np.testing.assert_array_equal(ours.image, whole.image)
@@ -150,8 +150,8 @@ def test_samples_are_told_of_as_soon_as_they_are_final() -> None:
 
 def test_without_a_hole_every_sample_is_the_picture() -> None:
     network, seen = Palette(), []
-    painter = TorchInpainter(network, "palette", device="cpu")
-    result = painter.fill(IMAGE, np.zeros_like(HOLE), samples=3, on_sample=seen.append)
+    inpainter = TorchInpainter(network, "palette", device="cpu")
+    result = inpainter.fill(IMAGE, np.zeros_like(HOLE), samples=3, on_sample=seen.append)
     assert network.seeds == []
     assert [sample.index for sample in seen] == [0, 1, 2]
     for sample in result.samples:

@@ -120,12 +120,12 @@ def test_what_the_hole_hides_has_no_influence(height: int, width: int, dtype: st
 
 
 def test_the_hole_is_really_filled_by_the_network() -> None:
-    painter = TorchInpainter(Noisy(noise=0.0), "blur", device="cpu")
+    inpainter = TorchInpainter(Noisy(noise=0.0), "blur", device="cpu")
     image = np.full((NATIVE, NATIVE, 3), 200, np.uint8)
     hole = np.zeros((NATIVE, NATIVE), np.bool_)
     hole[16, 16] = True
     # The mean of 24 pixels of 200 and the hole's constant 128, in 25ths.
-    assert painter.fill(image, hole).image[16, 16].tolist() == [round((24 * 200 + 128) / 25)] * 3
+    assert inpainter.fill(image, hole).image[16, 16].tolist() == [round((24 * 200 + 128) / 25)] * 3
 
 
 def test_same_seed_gives_same_pictures_whatever_the_number_of_samples() -> None:
@@ -148,10 +148,10 @@ def test_same_seed_gives_same_pictures_whatever_the_number_of_samples() -> None:
 
 
 def test_samples_come_in_order_and_crops_add_up() -> None:
-    painter = TorchInpainter(Noisy(likelihood=True), "noisy", device="cpu")
+    inpainter = TorchInpainter(Noisy(likelihood=True), "noisy", device="cpu")
     image, hole = noise(200, 200, 3, "uint8"), np.zeros((200, 200), np.bool_)
     hole[5:9, 5:9] = hole[160:170, 170:180] = True
-    result = painter.fill(image, hole, samples=4)
+    result = inpainter.fill(image, hole, samples=4)
     levels = [sample.log_likelihood for sample in result.samples]
     assert [sample.index for sample in result.samples] == [0, 1, 2, 3]
 

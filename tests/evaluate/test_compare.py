@@ -77,31 +77,31 @@ def random_lpips(monkeypatch) -> LPIPS:
 
 
 def test_inpainters_see_no_pixel_of_the_hole(folder):
-    painter = Painter()
-    evaluate(folder, [painter], protocol=PROTOCOL)
-    assert len(painter.seen) == 5
-    for image, mask, _ in painter.seen:
+    inpainter = Painter()
+    evaluate(folder, [inpainter], protocol=PROTOCOL)
+    assert len(inpainter.seen) == 5
+    for image, mask, _ in inpainter.seen:
         assert mask.any()
         assert not image[mask].any()
 
 
 def test_answers_are_composited_before_they_are_measured(folder):
     report = evaluate(folder, [Painter(grey=0)], protocol=PROTOCOL)
-    for case, row in zip(PROTOCOL.cases(folder), report.rows, strict=True):
-        assert row.scores["psnr"] == pytest.approx(psnr(case.damaged, case.image))
-        assert row.photo == case.photo
-        assert row.key == case.key
-        assert (row.kind, row.ratio) == (case.kind, case.ratio)
+    for item, row in zip(PROTOCOL.items(folder), report.rows, strict=True):
+        assert row.scores["psnr"] == pytest.approx(psnr(item.damaged, item.image))
+        assert row.photo == item.photo
+        assert row.key == item.key
+        assert (row.kind, row.ratio) == (item.kind, item.ratio)
 
 
 def test_lpips_is_the_distance_of_composite_and_truth(folder, random_lpips):
-    case = PROTOCOL.cases(folder)[1]
+    item = PROTOCOL.items(folder)[1]
     row = evaluate(folder, [Painter(grey=0)], protocol=PROTOCOL).rows[1]
 
     def tensor(pixels: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32)) / 127.5 - 1
 
-    theirs = float(random_lpips(tensor(case.damaged), tensor(case.image)))
+    theirs = float(random_lpips(tensor(item.damaged), tensor(item.image)))
     assert row.scores["lpips"] == pytest.approx(theirs, rel=1e-5)
     assert theirs > 0
 
@@ -127,8 +127,8 @@ def test_only_diverse_models_are_asked_for_several_answers(folder, monkeypatch):
 
 
 def test_diverse_models_give_their_first_answer_when_one_is_asked_for(folder):
-    sampler, painter = Sampler("a"), Painter("b")
-    report = evaluate(folder, [sampler, painter], protocol=Protocol(size=32, metrics=METRICS, limit=1))
+    sampler, inpainter = Sampler("a"), Painter("b")
+    report = evaluate(folder, [sampler, inpainter], protocol=Protocol(size=32, metrics=METRICS, limit=1))
     assert report.rows[0].scores == report.rows[1].scores
     assert list(report.rows[0].scores) == ["psnr", "lpips"]
 
@@ -146,11 +146,11 @@ def test_cached_answers_serve_evaluations_of_several_samples(folder, tmp_path):
 
 
 def test_models_keep_their_order_and_the_protocol_gives_the_seed(folder):
-    painters = [Painter("zebra"), Painter("ape", 3)]
-    report = evaluate(folder, painters, protocol=Protocol(size=32, metrics=METRICS, seed=9, limit=2))
+    inpainters = [Painter("zebra"), Painter("ape", 3)]
+    report = evaluate(folder, inpainters, protocol=Protocol(size=32, metrics=METRICS, seed=9, limit=2))
     assert report.models == ["zebra", "ape"]
     assert [row.photo for row in report.rows] == ["0.png", "1.png"] * 2
-    assert {seed for painter in painters for _, _, seed in painter.seen} == {9}
+    assert {seed for inpainter in inpainters for _, _, seed in inpainter.seen} == {9}
 
 
 def test_progress_is_told_after_each_answer(folder):
@@ -201,10 +201,10 @@ def test_cache_entry_of_another_hole_is_not_used(folder, tmp_path):
 
 
 def test_answers_of_models_without_a_fingerprint_are_not_kept(folder, tmp_path):
-    painter = Painter()
+    inpainter = Painter()
     for _ in range(2):
-        evaluate(folder, [painter], protocol=PROTOCOL, out=Output(cache=tmp_path))
-    assert len(painter.seen) == 10
+        evaluate(folder, [inpainter], protocol=PROTOCOL, out=Output(cache=tmp_path))
+    assert len(inpainter.seen) == 10
     assert not list(tmp_path.rglob("*.npz"))
 
 
@@ -240,7 +240,7 @@ def test_no_model_and_one_given_twice_are_refused(folder, monkeypatch):
 
 
 class Leaving(Counting):
-    """Is killed at its third case."""
+    """Is killed at its third item."""
 
     def _fill(self, known, hole, seed):
         if Counting.asked == 2:
@@ -281,7 +281,7 @@ def test_networks_see_each_answer_once_and_their_features_are_kept(folder, tmp_p
     first = evaluate(folder, [Counting(), Painter()], protocol=protocol, out=Output(cache=tmp_path))
     assert seen == [1] * 15  # five photographs, five answers each
     again = evaluate(folder, [Counting(), Painter()], protocol=protocol, out=Output(cache=tmp_path))
-    assert seen == [1] * 20  # the painter tells no fingerprint
+    assert seen == [1] * 20  # the inpainter tells no fingerprint
     assert again.sets == first.sets
     assert [(one.model, one.metric) for one in first.sets] == [
         (model, name) for model in ("counting", "painter") for name in ("vgg-fd", "vgg-kd")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from twofold.evaluate import networks
+from twofold.evaluate.metrics import METRICS
 from twofold.evaluate.networks import NEEDED, FeatureNetworks
-from twofold.evaluate.yardsticks import METRICS
 from twofold.features.alexnet import AlexNet
 from twofold.features.embedding import LAYERS as EMBEDDED
 from twofold.features.lpips import LPIPS

@@ -78,14 +78,14 @@ def test_texture_is_painted_on_the_true_structure_of_the_protocols_cases(folder,
     file, dsi = saved(tmp_path, structure=None)
     qualities, distances = [], []
     with torch.inference_mode():
-        for case in PROTOCOL.cases(folder):
-            image, hole = image_to_tensor(case.image), hole_to_tensor(case.hole)
+        for item in PROTOCOL.items(folder):
+            image, hole = image_to_tensor(item.image), hole_to_tensor(item.hole)
             structure = dsi.vqvae.encode(image).structure.vectors
             painted = tensor_to_image(
-                dsi.texture(image_to_tensor(case.damaged) * (1 - hole), hole, structure)
+                dsi.texture(image_to_tensor(item.damaged) * (1 - hole), hole, structure)
             )
-            answer = np.where(case.hole[..., None], painted[0], case.image)
-            qualities.append(psnr(answer, case.image))
+            answer = np.where(item.hole[..., None], painted[0], item.image)
+            qualities.append(psnr(answer, item.image))
             distances.append(float(random_lpips(image_to_tensor(answer), image)))
     found = judge_parts(folder, str(file), protocol=PROTOCOL, device="cpu").figures["texture generator"]
     assert found["psnr"] == pytest.approx(np.mean(qualities), abs=1e-3)

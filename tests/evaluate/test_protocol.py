@@ -14,7 +14,7 @@ from twofold.cli.evaluate import ProtocolName
 from twofold.errors import InputError, TrainingError
 from twofold.evaluate.papers import PROTOCOLS
 from twofold.evaluate.protocol import Protocol
-from twofold.evaluate.results import hash_of_cases
+from twofold.evaluate.results import hash_of_items
 
 PROTOCOL = Protocol(size=64)
 
@@ -33,27 +33,27 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_same_seed_gives_the_same_keys_and_another_seed_other_holes(folder):
-    keys = [case.key for case in PROTOCOL.cases(folder)]
-    assert [case.key for case in Protocol(size=64).cases(folder)] == keys
-    others = Protocol(size=64, seed=1).cases(folder)
-    assert not set(keys) & {case.key for case in others}
-    assert np.array_equal(others[0].image, PROTOCOL.cases(folder)[0].image)
+    keys = [item.key for item in PROTOCOL.items(folder)]
+    assert [item.key for item in Protocol(size=64).items(folder)] == keys
+    others = Protocol(size=64, seed=1).items(folder)
+    assert not set(keys) & {item.key for item in others}
+    assert np.array_equal(others[0].image, PROTOCOL.items(folder)[0].image)
 
 
 def test_crops_and_holes_of_the_first_release_have_not_changed(folder):
-    cases = Protocol(size=64).cases(folder)
-    found = hash_of_cases((case.photo, case.key) for case in cases)
+    items = Protocol(size=64).items(folder)
+    found = hash_of_items((item.photo, item.key) for item in items)
     assert found == "71b2d162425873e9cbe7eade3ae80fa588befbb200e422b5cc01b7a8ba6ae2be"
 
 
 def test_limit_takes_the_first_photographs_unchanged(folder):
-    few = Protocol(size=64, limit=3).cases(folder)
-    assert [case.key for case in few] == [case.key for case in PROTOCOL.cases(folder)[:3]]
+    few = Protocol(size=64, limit=3).items(folder)
+    assert [item.key for item in few] == [item.key for item in PROTOCOL.items(folder)[:3]]
 
 
 def test_samples_and_metrics_do_not_change_the_cases(folder):
-    keys = [case.key for case in Protocol(size=64, samples=4, metrics=("l1",)).cases(folder)]
-    assert keys == [case.key for case in PROTOCOL.cases(folder)]
+    keys = [item.key for item in Protocol(size=64, samples=4, metrics=("l1",)).items(folder)]
+    assert keys == [item.key for item in PROTOCOL.items(folder)]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_values_that_cannot_work_are_refused_at_once(options, message):
 
 def test_folder_without_photographs_is_refused(tmp_path):
     with pytest.raises(TrainingError):
-        PROTOCOL.cases(tmp_path)
+        PROTOCOL.items(tmp_path)
 
 
 def test_protocols_go_by_their_names_here_and_on_the_command_line():
@@ -115,7 +115,7 @@ def test_every_paper_says_what_it_did_and_what_is_not_known_and_gives_cases(name
     assert protocol.did.endswith(".")
     assert protocol.unknown.endswith(".")
     assert any(protocol.did in line for line in protocol.description)
-    cases = replace(protocol, size=64, limit=2).cases(folder)
-    for case in cases:
-        assert case.image.shape == (64, 64, 3)
-        assert 0 < case.ratio < 1
+    items = replace(protocol, size=64, limit=2).items(folder)
+    for item in items:
+        assert item.image.shape == (64, 64, 3)
+        assert 0 < item.ratio < 1

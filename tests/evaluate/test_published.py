@@ -12,11 +12,11 @@ import pytest
 from twofold.cli.evaluate import DEFAULT_MODELS
 from twofold.engine.load import load
 from twofold.errors import CheckpointError
-from twofold.evaluate.cases import Case
 from twofold.evaluate.holes import choose_holes
+from twofold.evaluate.items import Item
+from twofold.evaluate.metrics import METRICS, metric, of_kind
 from twofold.evaluate.protocol import Protocol
 from twofold.evaluate.scores import Scorer
-from twofold.evaluate.yardsticks import METRICS, metric, of_kind
 from twofold.features.weights import TRUNKS, locate
 from twofold.pixels import composite
 
@@ -85,34 +85,34 @@ def test_tables_of_the_page_on_evaluating_are_those_of_the_code_and_the_results(
         )
 
 
-def slice_cases(rows: list[dict[str, str]]) -> list[Case]:
+def slice_cases(rows: list[dict[str, str]]) -> list[Item]:
     """The photographs beside this file, each with the hole of its place among all published ones."""
     order = list(dict.fromkeys(row["photo"] for row in rows))
     protocol = Protocol()
     holes = choose_holes(protocol.masks, None, protocol.ratios, protocol.seed)
     found = []
-    for case in protocol.cases(SLICE):
-        hole, kind = holes.draw(order.index(case.photo), case.photo, protocol.size)
-        found.append(Case(case.photo, case.image, hole, kind))
+    for item in protocol.items(SLICE):
+        hole, kind = holes.draw(order.index(item.photo), item.photo, protocol.size)
+        found.append(Item(item.photo, item.image, hole, kind))
     return found
 
 
 @pytest.mark.parametrize("model", ["medfe-small", "opencv-telea", "opencv-ns"])
 def test_slice_of_the_published_results_still_holds(rows, model):
     published = {row["photo"]: row for row in rows if row["model"] == model}
-    painter, scorer, cases = load(model, device="cpu"), Scorer(), slice_cases(rows)
-    assert {published[case.photo]["bucket"] for case in cases} == {"10-20 %", "20-30 %", "30-40 %", "40-50 %"}
+    inpainter, scorer, items = load(model, device="cpu"), Scorer(), slice_cases(rows)
+    assert {published[item.photo]["bucket"] for item in items} == {"10-20 %", "20-30 %", "30-40 %", "40-50 %"}
     names = [name for name in of_kind(METRICS, "picture") if name in rows[0]]
     try:
         locate(TRUNKS["alexnet"], download=False)
     except CheckpointError:  # the network is not part of the repository
         names.remove("lpips")
     assert len(names) >= 11
-    for case in cases:
-        row = published[case.photo]
-        assert case.ratio == float(row["ratio"])
-        answer = composite(case.image, painter.fill(case.damaged, case.hole).image, case.hole)
-        for name, value in scorer([answer], case, names).items():
+    for item in items:
+        row = published[item.photo]
+        assert item.ratio == float(row["ratio"])
+        answer = composite(item.image, inpainter.fill(item.damaged, item.hole).image, item.hole)
+        for name, value in scorer([answer], item, names).items():
             theirs = float(row[name])
             close = CLOSE.get(name, max(0.002, 0.005 * abs(theirs))) * SLACK.get(model, 1.0)
             assert value == pytest.approx(theirs, abs=close), name

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from twofold.evaluate.results import Figure, Report, Row, hash_of_cases, library_versions
+from twofold.evaluate.results import Figure, Report, Row, hash_of_items, library_versions
 from twofold.metrics.statistics import bootstrap_interval, paired_test
 
 
@@ -139,7 +139,7 @@ def test_hash_depends_on_the_cases_and_not_on_models_or_order():
 
 def test_hash_is_of_the_bytes_of_a_name_that_is_no_text():
     name = b"caf\xe9.png".decode(errors="surrogateescape")
-    assert hash_of_cases([(name, "key")]) != hash_of_cases([("café.png", "key")])
+    assert hash_of_items([(name, "key")]) != hash_of_items([("café.png", "key")])
 
 
 def test_versions_name_what_the_numbers_depend_on():

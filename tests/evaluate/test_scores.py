@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twofold.evaluate import networks
-from twofold.evaluate.cases import Case
+from twofold.evaluate.items import Item
+from twofold.evaluate.metrics import BEST, METRICS, of_kind
 from twofold.evaluate.scores import Scorer, crop_diversity, hole_diversity
-from twofold.evaluate.yardsticks import BEST, METRICS, of_kind
 from twofold.features.alexnet import AlexNet
 from twofold.features.lpips import LPIPS, LPIPSHeads
 from twofold.tensors import image_to_tensor
@@ -45,55 +45,55 @@ def untrained(monkeypatch, lpips):
 SEVERAL = ("psnr", "lpips", "best psnr", "best lpips", "diversity-hole")
 
 
-def score_answers(answers, case, names=SEVERAL) -> dict[str, float]:
-    return Scorer()(answers, case, names)
+def score_answers(answers, item, names=SEVERAL) -> dict[str, float]:
+    return Scorer()(answers, item, names)
 
 
 @pytest.fixture
-def case() -> Case:
+def item() -> Item:
     hole = np.zeros((SIDE, SIDE), np.bool_)
     hole[5:20, 8:30] = True
     image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    return Case("a.png", image, hole, "boxes")
+    return Item("a.png", image, hole, "boxes")
 
 
-def answers_to(case: Case, count: int) -> list[np.ndarray]:
+def answers_to(item: Item, count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     found = []
     for _ in range(count):
-        answer = case.image.copy()
-        answer[case.hole] = rng.integers(0, 256, (int(case.hole.sum()), 3))
+        answer = item.image.copy()
+        answer[item.hole] = rng.integers(0, 256, (int(item.hole.sum()), 3))
         found.append(answer)
     return found
 
 
-def test_diversity_is_the_mean_of_all_pairs_maps_over_missing_pixels(lpips, case):
-    answers = answers_to(case, 4)
+def test_diversity_is_the_mean_of_all_pairs_maps_over_missing_pixels(lpips, item):
+    answers = answers_to(item, 4)
     pairs = []
     for a, b in combinations(answers, 2):
         found = lpips.spatial(image_to_tensor(a), image_to_tensor(b))[0].numpy()
-        pairs.append(np.mean([found[y, x] for y in range(SIDE) for x in range(SIDE) if case.hole[y, x]]))
-    ours = score_answers(answers, case)["diversity-hole"]
+        pairs.append(np.mean([found[y, x] for y in range(SIDE) for x in range(SIDE) if item.hole[y, x]]))
+    ours = score_answers(answers, item)["diversity-hole"]
     assert len(pairs) == 6
     assert ours == pytest.approx(np.mean(pairs), rel=1e-5)
     assert ours > 0
 
 
-def test_diversity_of_crops_is_the_mean_distance_of_all_pairs(lpips, case):
-    answers = answers_to(case, 3)
+def test_diversity_of_crops_is_the_mean_distance_of_all_pairs(lpips, item):
+    answers = answers_to(item, 3)
     tensors = [image_to_tensor(answer) for answer in answers]
     pairs = [float(lpips(a, b)) for a, b in combinations(tensors, 2)]
-    assert score_answers(answers, case, ["diversity"])["diversity"] == pytest.approx(np.mean(pairs), rel=1e-5)
+    assert score_answers(answers, item, ["diversity"])["diversity"] == pytest.approx(np.mean(pairs), rel=1e-5)
     assert crop_diversity([lpips.trunk(tensors[0])], lpips.heads) == 0
 
 
-def test_every_metric_of_pictures_is_computed_and_perfect_for_the_truth(case):
+def test_every_metric_of_pictures_is_computed_and_perfect_for_the_truth(item):
     names = of_kind(METRICS, "picture")
     side = 64  # the largest window is 51 pixels wide
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     hole = np.zeros((side, side), np.bool_)
     hole[9:40, 20:50] = True
-    large = Case("a.png", image, hole, "boxes")
+    large = Item("a.png", image, hole, "boxes")
     perfect = {"psnr": np.inf, "psnr-grey": np.inf} | {name: 1.0 for name in names if "ssim" in name}
     for name, value in score_answers([image], large, names).items():
         assert value == pytest.approx(perfect.get(name, 0.0), abs=1e-6), name
@@ -102,11 +102,11 @@ def test_every_metric_of_pictures_is_computed_and_perfect_for_the_truth(case):
         assert (value < perfect[name]) if name in perfect else (value > 0 or name == "seam"), name
 
 
-def test_mean_and_best_are_over_the_answers_each_alone(case):
-    answers = answers_to(case, 3)
+def test_mean_and_best_are_over_the_answers_each_alone(item):
+    answers = answers_to(item, 3)
     names = tuple(name for name in of_kind(METRICS, "picture") if name not in ("ssim-uniform51", "seam"))
-    alone = [score_answers([answer], case, names) for answer in answers]
-    both = score_answers(answers, case, [*names, *(BEST + name for name in names)])
+    alone = [score_answers([answer], item, names) for answer in answers]
+    both = score_answers(answers, item, [*names, *(BEST + name for name in names)])
     for name in names:
         values = [one[name] for one in alone]
         assert both[name] == pytest.approx(np.mean(values), rel=1e-5)
@@ -114,46 +114,46 @@ def test_mean_and_best_are_over_the_answers_each_alone(case):
         assert both[BEST + name] == pytest.approx(chosen, rel=1e-5)
 
 
-def test_metrics_without_networks_load_none(case, monkeypatch):
+def test_metrics_without_networks_load_none(item, monkeypatch):
     monkeypatch.setattr(networks, "pretrained_lpips", lambda net: pytest.fail("loaded"))
     scorer = Scorer()
-    assert list(scorer(answers_to(case, 1), case, ["psnr", "best l1"])) == ["psnr", "best l1"]
+    assert list(scorer(answers_to(item, 1), item, ["psnr", "best l1"])) == ["psnr", "best l1"]
 
 
-def test_each_picture_is_seen_once_by_the_network_not_once_a_pair(lpips, case):
+def test_each_picture_is_seen_once_by_the_network_not_once_a_pair(lpips, item):
     before = lpips.trunk.pictures
-    score_answers(answers_to(case, 5), case)
+    score_answers(answers_to(item, 5), item)
     assert lpips.trunk.pictures - before == 5 + 1  # the truth too
 
 
-def test_equal_answers_and_a_single_one_have_no_diversity(lpips, case):
-    (answer,) = answers_to(case, 1)
-    assert score_answers([answer], case)["diversity-hole"] == 0
-    assert score_answers([answer] * 3, case)["diversity-hole"] == 0
+def test_equal_answers_and_a_single_one_have_no_diversity(lpips, item):
+    (answer,) = answers_to(item, 1)
+    assert score_answers([answer], item)["diversity-hole"] == 0
+    assert score_answers([answer] * 3, item)["diversity-hole"] == 0
 
 
-def test_one_odd_answer_of_three_is_two_thirds_of_its_distance(lpips, case):
-    a, b = answers_to(case, 2)
-    pair = score_answers([a, b], case)["diversity-hole"]
-    three = score_answers([a, a, b], case)["diversity-hole"]
+def test_one_odd_answer_of_three_is_two_thirds_of_its_distance(lpips, item):
+    a, b = answers_to(item, 2)
+    pair = score_answers([a, b], item)["diversity-hole"]
+    three = score_answers([a, a, b], item)["diversity-hole"]
     assert three == pytest.approx(pair * 2 / 3, rel=1e-5)
 
 
-def test_known_pixels_do_not_dilute_diversity(lpips, case):
-    a, b = answers_to(case, 2)
+def test_known_pixels_do_not_dilute_diversity(lpips, item):
+    a, b = answers_to(item, 2)
     whole = float(lpips.spatial(image_to_tensor(a), image_to_tensor(b)).mean())
-    assert score_answers([a, b], case)["diversity-hole"] > whole
+    assert score_answers([a, b], item)["diversity-hole"] > whole
 
 
-def test_a_true_answer_is_the_best_by_both_metrics(lpips, case):
-    found = score_answers([*answers_to(case, 1), case.image], case)
+def test_a_true_answer_is_the_best_by_both_metrics(lpips, item):
+    found = score_answers([*answers_to(item, 1), item.image], item)
     assert found["best psnr"] == np.inf
     assert found["best lpips"] == 0
     assert found["lpips"] > 0
 
 
-def test_hole_without_pixels_has_no_diversity(lpips, case):
-    features = [lpips.trunk(image_to_tensor(answer)) for answer in answers_to(case, 2)]
+def test_hole_without_pixels_has_no_diversity(lpips, item):
+    features = [lpips.trunk(image_to_tensor(answer)) for answer in answers_to(item, 2)]
     assert hole_diversity(features, np.zeros((SIDE, SIDE), np.bool_), lpips.heads) == 0
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from twofold.errors import InputError
+from twofold.evaluate.metrics import METRICS
 from twofold.evaluate.results import ALL
 from twofold.evaluate.sets import check_enough, few_pictures, networks_of, set_figures
-from twofold.evaluate.yardsticks import METRICS
 from twofold.metrics.frechet import frechet_distance, kernel_distance
 from twofold.metrics.inception_scores import inception_score, modified_inception_score
 

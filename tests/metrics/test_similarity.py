@@ -15,7 +15,7 @@ from skimage.color import rgb2gray
 from skimage.metrics import structural_similarity
 
 from twofold.errors import InputError
-from twofold.evaluate.yardsticks import METRICS
+from twofold.evaluate.metrics import METRICS
 from twofold.metrics.similarity import CONVENTIONS, SSIM, ssim
 
 UNPADDED = [name for name, convention in CONVENTIONS.items() if convention.padding == "none"]

@@ -97,12 +97,12 @@ def _text(options: EvaluateOptions, progress: _Bars) -> str:
     protocol = _protocol(options)
     output = Output(options.out, options.cache, page=options.page, pictures=options.pictures)
     if options.export is not None:
-        from twofold.evaluate.ready import export_cases
+        from twofold.evaluate.precomputed import export_items
 
-        cases = protocol.cases(options.images)
-        export_cases(cases, options.export, lambda done, total: progress("exported", done, total))
+        items = protocol.items(options.images)
+        export_items(items, options.export, lambda done, total: progress("exported", done, total))
         return (
-            f"{len(cases)} damaged pictures and masks are in {options.export}; fill them, name each result "
+            f"{len(items)} damaged pictures and masks are in {options.export}; fill them, name each result "
             "like its picture, and evaluate them with --model results:FOLDER and the same other options"
         )
     if options.parts is not None:
@@ -140,8 +140,8 @@ def _text(options: EvaluateOptions, progress: _Bars) -> str:
 
 def _protocol(options: EvaluateOptions) -> Protocol:
     """The protocol that was named, with what was asked for instead."""
+    from twofold.evaluate.metrics import METRICS
     from twofold.evaluate.papers import PROTOCOLS
-    from twofold.evaluate.yardsticks import METRICS
 
     changes: dict[str, Any] = {"samples": options.samples, "seed": options.seed}
     if options.masks is not None:

@@ -12,22 +12,22 @@ import numpy as np
 
 from twofold.engine.load import load
 from twofold.errors import InputError
-from twofold.evaluate.cases import Case, Cases
 from twofold.evaluate.costs import measured
+from twofold.evaluate.items import Item, Items
+from twofold.evaluate.metrics import BEST, metric, of_kind
 from twofold.evaluate.networks import FeatureNetworks, Network
+from twofold.evaluate.precomputed import PREFIX, PrecomputedAnswers
 from twofold.evaluate.protocol import Protocol
-from twofold.evaluate.ready import PREFIX, ReadyAnswers
-from twofold.evaluate.report import CasePictures, check_page_extra, choose_cases, write_report
+from twofold.evaluate.report import ItemPictures, check_page_extra, choose_items, write_report
 from twofold.evaluate.results import Report, Row, Timing, library_versions
 from twofold.evaluate.scores import Scorer
 from twofold.evaluate.sets import Matrix, check_enough, embed, few_pictures, networks_of, set_figures
 from twofold.evaluate.store import Answers, Store
-from twofold.evaluate.yardsticks import BEST, metric, of_kind
 from twofold.inpainter import Inpainter
 from twofold.pixels import composite
 
 Progress = Callable[[str, int, int], None]
-"""Called after each case with the model's name, cases so far, and cases to come in all."""
+"""Called after each item with the model's name, items so far, and items to come in all."""
 
 DEFAULT_PROTOCOL = Protocol()
 """That of the bundled weights."""
@@ -44,7 +44,7 @@ class Output:
         cache: folder that keeps answers, scores and features, so that a run that was killed goes on and
             the next one is quick; None: ``cache`` in ``folder``, or nothing is kept.
         page: whether to write ``report.html``; needs the extra ``evaluate``.
-        pictures: cases that the page shows, the worst and the best by the first model.
+        pictures: items that the page shows, the worst and the best by the first model.
     """
 
     folder: Path | None = None
@@ -70,12 +70,12 @@ def evaluate(
         images: folder of photographs, at any depth.
         models: anything that ``twofold.engine.load.load`` understands (bundled models, weights files,
             classical methods, foreign model files, command lines), ``results:FOLDER`` (see
-            ``twofold.evaluate.ready``), or inpainters. Where two have one name, the later is reported
+            ``twofold.evaluate.precomputed``), or inpainters. Where two have one name, the later is reported
             as it was given here. A mapping gives each inpainter the name it is reported under.
         out: folder for the report, or all that is to be left behind; None writes nothing.
         protocol: which crops, holes and metrics.
         device: for the networks; see ``load``.
-        progress: called after each case.
+        progress: called after each item.
 
     Returns:
         The report, models in the order given.
@@ -89,19 +89,21 @@ def evaluate(
     output = out if isinstance(out, Output) else Output(folder=out)
     if output.folder is not None and output.page:
         check_page_extra()
-    cases = protocol.cases(images)
-    painters = named(models, cases, device)
+    items = protocol.items(images)
+    inpainters = named(models, items, device)
     with _stores(output, protocol.seed) as stores:
-        run = Evaluation(cases, protocol, stores)
-        report = run.report(painters, progress)
+        run = Evaluation(items, protocol, stores)
+        report = run.report(inpainters, progress)
         if output.folder is not None:
-            pictures = run.pictures(painters, choose_cases(report, output.pictures)) if output.page else None
+            pictures = (
+                run.pictures(inpainters, choose_items(report, output.pictures)) if output.page else None
+            )
             write_report(report, output.folder, pictures, page=output.page)
     return report
 
 
 def named(
-    models: Sequence[str | Inpainter] | Mapping[str, Inpainter], cases: Cases, device: str
+    models: Sequence[str | Inpainter] | Mapping[str, Inpainter], items: Items, device: str
 ) -> dict[str, Inpainter]:
     """Build the inpainters and give each a name of its own for the report.
 
@@ -115,9 +117,9 @@ def named(
             inpainter = model
         elif model.partition("=")[2].startswith(PREFIX):
             label, _, folder = model.partition(f"={PREFIX}")
-            inpainter = ReadyAnswers(Path(folder), cases, name=label)
+            inpainter = PrecomputedAnswers(Path(folder), items, name=label)
         elif model.startswith(PREFIX):
-            inpainter = ReadyAnswers(Path(model.removeprefix(PREFIX)), cases)
+            inpainter = PrecomputedAnswers(Path(model.removeprefix(PREFIX)), items)
         else:
             inpainter = load(model, device=device)
         name = inpainter.name if inpainter.name not in found else str(model)
@@ -143,24 +145,24 @@ class Entrant:
 
     Attributes:
         name: in the report.
-        painter: the model.
+        inpainter: the model.
         samples: answers to each hole that it is asked for.
         store: where its answers are kept: for good only if it tells all that they depend on.
         owner: its name in the store.
     """
 
     name: str
-    painter: Inpainter
+    inpainter: Inpainter
     samples: int
     store: Store
     owner: str
 
 
 class Evaluation:
-    """Models, cases and metrics of one protocol, on one store.
+    """Models, items and metrics of one protocol, on one store.
 
     Args:
-        cases: what is to be answered.
+        items: what is to be answered.
         protocol: which metrics, how many samples, which seed.
         stores: what is known already, and where it is kept.
 
@@ -169,43 +171,43 @@ class Evaluation:
         CheckpointError: if weights of a metric cannot be found or fetched.
     """
 
-    def __init__(self, cases: Cases, protocol: Protocol, stores: Stores) -> None:
-        self._cases = cases
+    def __init__(self, items: Items, protocol: Protocol, stores: Stores) -> None:
+        self._cases = items
         self._protocol = protocol
         self._stores = stores
         self._names, self._warnings = _names(protocol)
         self._of_sets = of_kind(self._names, "set")
         self._of_cases = of_kind(self._names, "picture", "answers")
-        check_enough(self._of_sets, len(cases))
+        check_enough(self._of_sets, len(items))
         self._networks = FeatureNetworks(protocol.resize)
         self._networks.prepare(self._names)
         self._embedding = networks_of(self._of_sets)
         self._scorer = Scorer(self._networks)
 
-    def report(self, painters: Mapping[str, Inpainter], progress: Progress | None = None) -> Report:
-        """Let every model answer every case, and measure."""
-        entrants = self._entrants(painters)
+    def report(self, inpainters: Mapping[str, Inpainter], progress: Progress | None = None) -> Report:
+        """Let every model answer every item, and measure."""
+        entrants = self._entrants(inpainters)
         rows: dict[str, list[Row]] = {one.name: [] for one in entrants}
         timings: dict[str, list[Timing]] = {one.name: [] for one in entrants}
         features: dict[str, list[dict[Network, tuple[Matrix, ...]]]] = {one.name: [] for one in entrants}
         photographs = []
-        # Case by case, not model by model: what networks see of the photograph serves all models.
-        for done, case in enumerate(self._cases, start=1):
+        # Item by item, not model by model: what networks see of the photograph serves all models.
+        for done, item in enumerate(self._cases, start=1):
             for entrant in entrants:
-                row, timing = self._measure(entrant, case)
+                row, timing = self._measure(entrant, item)
                 rows[entrant.name].append(row)
                 timings[entrant.name].append(timing)
-                features[entrant.name].append(self._embedded(entrant, case))
+                features[entrant.name].append(self._embedded(entrant, item))
                 if progress is not None:
                     progress(entrant.name, done, len(self._cases))
-            photographs.append(self._embedded(None, case))
+            photographs.append(self._embedded(None, item))
         truth = _joined(photographs)
         sets = [
             figure
             for one in entrants
             for figure in set_figures(one.name, self._of_sets, _joined(features[one.name]), truth)
         ]
-        told = {one.name: getattr(one.painter, "fingerprint", None) or "not told" for one in entrants}
+        told = {one.name: getattr(one.inpainter, "fingerprint", None) or "not told" for one in entrants}
         return Report(
             tag=self._protocol.tag,
             description=self._protocol.description,
@@ -218,68 +220,68 @@ class Evaluation:
             timings=timings,
         )
 
-    def pictures(self, painters: Mapping[str, Inpainter], keys: Sequence[str]) -> dict[str, CasePictures]:
-        """The pictures of some cases, by key, for a page."""
-        entrants = self._entrants(painters)
+    def pictures(self, inpainters: Mapping[str, Inpainter], keys: Sequence[str]) -> dict[str, ItemPictures]:
+        """The pictures of some items, by key, for a page."""
+        entrants = self._entrants(inpainters)
         found = {}
-        for case in self._cases if keys else ():
-            if case.key in keys:
-                answers = {one.name: self._answers(one, case).images for one in entrants}
-                found[case.key] = CasePictures(case.image, case.hole, answers)
+        for item in self._cases if keys else ():
+            if item.key in keys:
+                answers = {one.name: self._answers(one, item).images for one in entrants}
+                found[item.key] = ItemPictures(item.image, item.hole, answers)
         return {key: found[key] for key in keys}
 
-    def _entrants(self, painters: Mapping[str, Inpainter]) -> list[Entrant]:
+    def _entrants(self, inpainters: Mapping[str, Inpainter]) -> list[Entrant]:
         """The models with what they are asked for, and where their answers are kept."""
         found = []
-        for name, painter in painters.items():
-            samples = self._protocol.samples if getattr(painter, "diverse", False) else 1
-            fingerprint = getattr(painter, "fingerprint", None)
+        for name, inpainter in inpainters.items():
+            samples = self._protocol.samples if getattr(inpainter, "diverse", False) else 1
+            fingerprint = getattr(inpainter, "fingerprint", None)
             known = fingerprint is not None
             store = self._stores.lasting if known else self._stores.passing
-            found.append(Entrant(name, painter, samples, store, str(fingerprint) if known else name))
+            found.append(Entrant(name, inpainter, samples, store, str(fingerprint) if known else name))
         return found
 
-    def _measure(self, entrant: Entrant, case: Case) -> tuple[Row, Timing]:
-        """Answer one case, or take what is known, and compute the scores that are not."""
-        answers = self._answers(entrant, case)
-        known = entrant.store.scores(entrant.owner, case, entrant.samples)
+    def _measure(self, entrant: Entrant, item: Item) -> tuple[Row, Timing]:
+        """Answer one item, or take what is known, and compute the scores that are not."""
+        answers = self._answers(entrant, item)
+        known = entrant.store.scores(entrant.owner, item, entrant.samples)
         missing = [name for name in self._of_cases if name not in known]
         if missing:
-            scores = self._scorer(answers.images, case, missing)
-            entrant.store.keep_scores(entrant.owner, case, entrant.samples, scores)
+            scores = self._scorer(answers.images, item, missing)
+            entrant.store.keep_scores(entrant.owner, item, entrant.samples, scores)
             known |= scores
         chosen = {name: known[name] for name in self._of_cases}
-        return Row(entrant.name, case.photo, case.key, case.kind, case.ratio, chosen), answers.timing
+        return Row(entrant.name, item.photo, item.key, item.kind, item.ratio, chosen), answers.timing
 
-    def _embedded(self, entrant: Entrant | None, case: Case) -> dict[Network, tuple[Matrix, ...]]:
-        """Network -> features of a model's answers to a case, or for None of the photograph."""
+    def _embedded(self, entrant: Entrant | None, item: Item) -> dict[Network, tuple[Matrix, ...]]:
+        """Network -> features of a model's answers to a item, or for None of the photograph."""
         samples = 1 if entrant is None else entrant.samples
         store = self._stores.lasting if entrant is None else entrant.store
         owner = PHOTOGRAPHS if entrant is None else entrant.owner
         found = {}
         for network in self._embedding:
             name = f"{network}-{self._networks.resize}" if network == "inception" else network
-            known = store.features(name, owner, case, samples)
+            known = store.features(name, owner, item, samples)
             if known is None:
-                pictures = [case.image] if entrant is None else self._answers(entrant, case).images
+                pictures = [item.image] if entrant is None else self._answers(entrant, item).images
                 known = embed(self._networks, network, pictures)
-                store.keep_features(name, owner, case, known)
+                store.keep_features(name, owner, item, known)
             found[network] = known
         return found
 
-    def _answers(self, entrant: Entrant, case: Case) -> Answers:
-        """The answers to a case, composited: kept ones, or new ones, which are kept."""
-        known = entrant.store.answers(entrant.owner, case, entrant.samples)
+    def _answers(self, entrant: Entrant, item: Item) -> Answers:
+        """The answers to a item, composited: kept ones, or new ones, which are kept."""
+        known = entrant.store.answers(entrant.owner, item, entrant.samples)
         if known is not None:
             return known
         seed = self._protocol.seed
         result, seconds, memory = measured(
-            lambda: entrant.painter.fill(case.damaged, case.hole, samples=entrant.samples, seed=seed)
+            lambda: entrant.inpainter.fill(item.damaged, item.hole, samples=entrant.samples, seed=seed)
         )
-        fills = [np.asarray(composite(case.image, one.image, case.hole), np.uint8) for one in result.samples]
-        memory = getattr(entrant.painter, "last_memory", memory)
+        fills = [np.asarray(composite(item.image, one.image, item.hole), np.uint8) for one in result.samples]
+        memory = getattr(entrant.inpainter, "last_memory", memory)
         answers = Answers(tuple(fills), Timing(seconds / entrant.samples, memory))
-        entrant.store.keep_answers(entrant.owner, case, answers)
+        entrant.store.keep_answers(entrant.owner, item, answers)
         return answers
 
 
@@ -301,7 +303,7 @@ def _names(protocol: Protocol) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _joined(features: Sequence[Mapping[Network, tuple[Matrix, ...]]]) -> dict[Network, tuple[Matrix, ...]]:
-    """Features of single cases, one after the other."""
+    """Features of single items, one after the other."""
     return {
         network: tuple(
             np.concatenate(parts) for parts in zip(*(one[network] for one in features), strict=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from twofold.evaluate.yardsticks import BEST
+from twofold.evaluate.metrics import BEST
 from twofold.features.inception import InceptionV3, Resize, pretrained_inception
 from twofold.features.lpips import LPIPS, Net, pretrained_lpips
 from twofold.tensors import image_to_tensor
@@ -35,7 +35,7 @@ _BUDGET = 300_000_000
 class FeatureNetworks:
     """Gives the features of pictures; those of the last few are remembered.
 
-    The truth of a case is compared with many answers, and an answer's VGG-16 features serve two metrics.
+    The truth of a item is compared with many answers, and an answer's VGG-16 features serve two metrics.
 
     Args:
         resize: how pictures are brought to the size of the Inception network.

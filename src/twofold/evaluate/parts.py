@@ -22,9 +22,9 @@ from twofold.dsi.model import Dsi
 from twofold.dsi.validation import validate_structure, validate_texture, validate_vqvae
 from twofold.engine.external.classical import CLASSICAL
 from twofold.errors import InputError
-from twofold.evaluate.cases import Case
+from twofold.evaluate.items import Item
 from twofold.evaluate.protocol import Protocol
-from twofold.evaluate.results import hash_of_cases, library_versions
+from twofold.evaluate.results import hash_of_items, library_versions
 from twofold.features.lpips import pretrained_lpips
 from twofold.pixels import replacing
 from twofold.tensors import hole_to_tensor, image_to_tensor
@@ -136,11 +136,11 @@ def judge_parts(
     place = choose_device(device)
     dsi = dsi.to(place)
     distance = pretrained_lpips("alex").to(place)
-    all_cases = protocol.cases(images)
-    cases = [all_cases[index] for index in range(len(all_cases))]
+    all_items = protocol.items(images)
+    items = [all_items[index] for index in range(len(all_items))]
 
     def shown(part: str) -> Iterator[dict[str, Tensor]]:
-        return _examples(cases, part, progress)
+        return _examples(items, part, progress)
 
     judged = {"VQ-VAE": validate_vqvae(dsi, shown("VQ-VAE"), device=place, distance=distance, shown=0)}
     if dsi.structure is not None:
@@ -152,8 +152,8 @@ def judge_parts(
     report = PartsReport(
         model=name,
         protocol=replace(protocol, samples=1).tag,
-        cases_hash=hash_of_cases((case.photo, case.key) for case in cases),
-        photos=len(cases),
+        cases_hash=hash_of_items((item.photo, item.key) for item in items),
+        photos=len(items),
         codes=dsi.config.vqvae.codes,
         figures={part: judgement.figures for part, judgement in judged.items()},
         versions=library_versions(),
@@ -177,11 +177,11 @@ def _load_dsi(model: str) -> tuple[Dsi, str]:
     return network.requires_grad_(False), name
 
 
-def _examples(cases: Sequence[Case], part: str, progress: Progress | None) -> Iterator[dict[str, Tensor]]:
-    """The cases as the judges want them, telling how far they are."""
-    for done, case in enumerate(cases):
+def _examples(items: Sequence[Item], part: str, progress: Progress | None) -> Iterator[dict[str, Tensor]]:
+    """The items as the judges want them, telling how far they are."""
+    for done, item in enumerate(items):
         if progress is not None:
-            progress(part, done, len(cases))
-        yield {"image": image_to_tensor(case.image)[0], "hole": hole_to_tensor(case.hole)[0]}
+            progress(part, done, len(items))
+        yield {"image": image_to_tensor(item.image)[0], "hole": hole_to_tensor(item.hole)[0]}
     if progress is not None:
-        progress(part, len(cases), len(cases))
+        progress(part, len(items), len(items))

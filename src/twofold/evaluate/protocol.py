@@ -8,10 +8,10 @@ from typing import get_args
 
 from twofold.data.pairs import VALIDATION_BUCKETS
 from twofold.errors import InputError
-from twofold.evaluate.cases import Cases, Crop
 from twofold.evaluate.holes import choose_holes
+from twofold.evaluate.items import Crop, Items
+from twofold.evaluate.metrics import metric
 from twofold.evaluate.results import bucket_name
-from twofold.evaluate.yardsticks import metric
 from twofold.features.inception import Resize
 from twofold.masks.buckets import MASK_KINDS
 
@@ -31,14 +31,14 @@ class Protocol:
     Attributes:
         name: short; that of the paper whose rules these are.
         size: side of the crops, in pixels.
-        crop: how a photograph becomes a crop; see ``twofold.evaluate.cases.Crop``.
+        crop: how a photograph becomes a crop; see ``twofold.evaluate.items.Crop``.
         masks: kinds of holes (``twofold.masks.buckets.MASK_KINDS``), or one folder of mask files.
         ratios: ranges [low, high) of hole ratios, as fractions; none: holes as the generator draws them.
             ``centre`` and ``regular`` boxes always have their own ratio.
         seed: of the holes and of the answers; 0 or above.
         limit: only the first so many photographs; None takes all.
         samples: answers to each hole asked of a model that has several to give; others give one.
-        metrics: names out of ``twofold.evaluate.yardsticks.METRICS``.
+        metrics: names out of ``twofold.evaluate.metrics.METRICS``.
         resize: how pictures are brought to the size of the Inception network.
         did: what the paper says or its code does, where these rules come from.
         unknown: what could not be found out, or differs here.
@@ -92,7 +92,7 @@ class Protocol:
 
     @property
     def tag(self) -> str:
-        """Short name for reports; equal tags and equal hashes of the cases mean comparable figures."""
+        """Short name for reports; equal tags and equal hashes of the items mean comparable figures."""
         holes = "+".join(self.masks) if self.mask_folder is None else f"folder:{self.mask_folder.name}"
         if self.ratios and not set(self.masks) <= {"centre", "regular"}:
             lows, highs = zip(*self.ratios, strict=True)
@@ -126,8 +126,8 @@ class Protocol:
             lines.append(f"Not known, or other here: {self.unknown}")
         return tuple(lines)
 
-    def cases(self, folder: Path) -> Cases:
-        """List the cases of a folder of photographs.
+    def items(self, folder: Path) -> Items:
+        """List the items of a folder of photographs.
 
         Raises:
             TrainingError: if the folder does not exist or holds no photograph that can be read.
@@ -135,4 +135,4 @@ class Protocol:
             MaskError: if a folder of masks holds none that can be read.
         """
         holes = choose_holes(self.masks, self.mask_folder, self.ratios, self.seed)
-        return Cases(folder, holes, size=self.size, crop=self.crop, limit=self.limit)
+        return Items(folder, holes, size=self.size, crop=self.crop, limit=self.limit)

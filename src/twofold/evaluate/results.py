@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from twofold.evaluate.yardsticks import of_kind
+from twofold.evaluate.metrics import of_kind
 from twofold.masks.buckets import RATIO_BUCKETS
 from twofold.metrics.statistics import PairedTest, bootstrap_interval, paired_test
 
@@ -27,7 +27,7 @@ class Row:
     Attributes:
         model: name of the inpainter.
         photo: path of the photograph within its folder, with forward slashes.
-        key: hash of the true pixels and the hole; one case of one protocol.
+        key: hash of the true pixels and the hole; one item of one protocol.
         kind: of the hole: ``free-form``, ``centre``, ..., or the name of a folder of masks.
         ratio: missing part of the crop, in [0, 1].
         scores: metric name -> value: metrics of a picture, means over the answers if there are several;
@@ -70,10 +70,10 @@ class Figure:
 
     Attributes:
         model: name of the inpainter.
-        metric: name out of ``yardsticks``.
+        metric: name out of ``metrics``.
         group: ``all``, a range of hole ratios (``10-20 %``), or a kind of hole.
-        photos: cases behind it.
-        value: the mean over those cases, or the metric of the whole set.
+        photos: items behind it.
+        value: the mean over those items, or the metric of the whole set.
         low: lower end of the 95 % bootstrap interval; None where there is none.
         high: its upper end.
     """
@@ -89,7 +89,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same cases: ``test.difference`` is the first's mean less the second's."""
+    """Two models on the same items: ``test.difference`` is the first's mean less the second's."""
 
     first: str
     second: str
@@ -106,7 +106,7 @@ class Report:
         tag: of the protocol, complete: crops, holes, seed, samples, version of the rules.
         description: what the protocol is, lines of prose.
         metrics: names, in the order of the tables.
-        rows: one per model and case, models in their order, at least one.
+        rows: one per model and item, models in their order, at least one.
         sets: figures of the metrics of whole sets.
         versions: library, method or model -> version or fingerprint.
         samples: answers to each hole that were asked of a model that has several to give.
@@ -131,13 +131,13 @@ class Report:
 
     @property
     def photos(self) -> int:
-        """Cases that each model answered."""
+        """Items that each model answered."""
         return len({(row.photo, row.key) for row in self.rows})  # a file may be there twice
 
     @cached_property
     def cases_hash(self) -> str:
-        """SHA-256, in hex, over the names, pixels and holes of all cases: equal means comparable."""
-        return hash_of_cases((row.photo, row.key) for row in self.rows)
+        """SHA-256, in hex, over the names, pixels and holes of all items: equal means comparable."""
+        return hash_of_items((row.photo, row.key) for row in self.rows)
 
     @property
     def groups(self) -> list[str]:
@@ -148,7 +148,7 @@ class Report:
         return [*(name for name in known if name in occurring), *(kinds if len(kinds) > 1 else []), ALL]
 
     def count(self, group: str) -> int:
-        """Cases of a group that each model answered."""
+        """Items of a group that each model answered."""
         return len({(row.photo, row.key) for row in self.rows if _belongs(row, group)})
 
     @cached_property
@@ -171,15 +171,15 @@ class Report:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """The first model against each other one, over all cases, by every metric of single cases."""
+        """The first model against each other one, over all items, by every metric of single items."""
         first, *others = self.models
         scores = {(row.model, row.photo, row.key): row.scores for row in self.rows}
-        cases = [(row.photo, row.key) for row in self.rows if row.model == first]
+        items = [(row.photo, row.key) for row in self.rows if row.model == first]
         found = []
         for second in others:
             for name in of_kind(self.metrics, "picture", "answers"):
-                ours = np.array([scores[first, *case][name] for case in cases])
-                theirs = np.array([scores[second, *case][name] for case in cases])
+                ours = np.array([scores[first, *item][name] for item in items])
+                theirs = np.array([scores[second, *item][name] for item in items])
                 finite = np.isfinite(ours) & np.isfinite(theirs)
                 if finite.any():
                     test = paired_test(ours[finite], theirs[finite])
@@ -196,9 +196,9 @@ def bucket_name(low: float, high: float) -> str:
     return f"{round(low * 100)}-{round(high * 100)} %"
 
 
-def hash_of_cases(cases: Iterable[tuple[str, str]]) -> str:
-    """SHA-256, in hex, over (photo, key) of each case; order and repetition do not matter."""
-    lines = sorted({f"{photo}\0{key}\n" for photo, key in cases})
+def hash_of_items(items: Iterable[tuple[str, str]]) -> str:
+    """SHA-256, in hex, over (photo, key) of each item; order and repetition do not matter."""
+    lines = sorted({f"{photo}\0{key}\n" for photo, key in items})
     # Names of files need not be text: such bytes come as surrogates, and go back to what they were.
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 

@@ -1,4 +1,4 @@
-"""How good the answers to one case are: on average, at best, and how much they differ."""
+"""How good the answers to one item are: on average, at best, and how much they differ."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from twofold.evaluate.cases import Case
+from twofold.evaluate.items import Item
+from twofold.evaluate.metrics import BEST, metric
 from twofold.evaluate.networks import FeatureNetworks, Features
-from twofold.evaluate.yardsticks import BEST, metric
 from twofold.features.lpips import LPIPSHeads
 from twofold.metrics.boundary import rim_error, seam
 from twofold.metrics.fidelity import mean_absolute_error, psnr, psnr_grey, relative_error
@@ -19,18 +19,18 @@ from twofold.metrics.similarity import CONVENTIONS, ssim
 
 Picture = npt.NDArray[np.uint8]
 
-_PLAIN: dict[str, Callable[[Picture, Case], float]] = {
-    "psnr": lambda answer, case: psnr(answer, case.image),
-    "psnr-grey": lambda answer, case: psnr_grey(answer, case.image),
-    "ssim-uniform7": lambda answer, case: ssim(answer, case.image, CONVENTIONS["uniform7"]),
-    "ssim-uniform51": lambda answer, case: ssim(answer, case.image, CONVENTIONS["uniform51"]),
-    "ssim-gaussian11": lambda answer, case: ssim(answer, case.image, CONVENTIONS["gaussian11"]),
-    "ssim-gaussian11-zero": lambda answer, case: ssim(answer, case.image, CONVENTIONS["gaussian11-zero"]),
-    "l1": lambda answer, case: 100 * mean_absolute_error(answer, case.image),
-    "l1-hole": lambda answer, case: 100 * mean_absolute_error(answer, case.image, case.hole),
-    "l1-relative": lambda answer, case: 100 * relative_error(answer, case.image),
-    "rim": lambda answer, case: 100 * rim_error(answer, case.image, case.hole),
-    "seam": lambda answer, case: 100 * seam(answer, case.image, case.hole),
+_PLAIN: dict[str, Callable[[Picture, Item], float]] = {
+    "psnr": lambda answer, item: psnr(answer, item.image),
+    "psnr-grey": lambda answer, item: psnr_grey(answer, item.image),
+    "ssim-uniform7": lambda answer, item: ssim(answer, item.image, CONVENTIONS["uniform7"]),
+    "ssim-uniform51": lambda answer, item: ssim(answer, item.image, CONVENTIONS["uniform51"]),
+    "ssim-gaussian11": lambda answer, item: ssim(answer, item.image, CONVENTIONS["gaussian11"]),
+    "ssim-gaussian11-zero": lambda answer, item: ssim(answer, item.image, CONVENTIONS["gaussian11-zero"]),
+    "l1": lambda answer, item: 100 * mean_absolute_error(answer, item.image),
+    "l1-hole": lambda answer, item: 100 * mean_absolute_error(answer, item.image, item.hole),
+    "l1-relative": lambda answer, item: 100 * relative_error(answer, item.image),
+    "rim": lambda answer, item: 100 * rim_error(answer, item.image, item.hole),
+    "seam": lambda answer, item: 100 * seam(answer, item.image, item.hole),
 }
 """Metrics of one answer beside its photograph that need no network."""
 
@@ -46,12 +46,12 @@ class Scorer:
         self._networks = FeatureNetworks() if networks is None else networks
 
     @torch.inference_mode()
-    def __call__(self, answers: Sequence[Picture], case: Case, names: Sequence[str]) -> dict[str, float]:
-        """Compare composited answers to one case with the truth and with each other.
+    def __call__(self, answers: Sequence[Picture], item: Item, names: Sequence[str]) -> dict[str, float]:
+        """Compare composited answers to one item with the truth and with each other.
 
         Args:
             answers: at least one, uint8 [h w 3].
-            case: what they answer.
+            item: what they answer.
             names: metrics of pictures, ``best`` of them, and metrics of several answers.
 
         Returns:
@@ -60,25 +60,25 @@ class Scorer:
             what no user can choose.
         """
         values = {
-            name: self._values(name, answers, case)
+            name: self._values(name, answers, item)
             for name in dict.fromkeys(name.removeprefix(BEST) for name in names)
         }
         return {name: _value(name, values[name.removeprefix(BEST)]) for name in names}
 
-    def _values(self, name: str, answers: Sequence[Picture], case: Case) -> list[float]:
+    def _values(self, name: str, answers: Sequence[Picture], item: Item) -> list[float]:
         """A metric of each answer, or the one value of a metric of all."""
         networks = self._networks
         if name in _PLAIN:
-            return [_PLAIN[name](one, case) for one in answers]
+            return [_PLAIN[name](one, item) for one in answers]
         if name == "lpips-vgg":
-            truth = networks.vgg_features(case.image)
+            truth = networks.vgg_features(item.image)
             return [float(networks.vgg.heads(networks.vgg_features(one), truth)) for one in answers]
         features = [networks.alex_features(one) for one in answers]
         if name == "diversity":
             return [crop_diversity(features, networks.alex.heads)]
         if name == "diversity-hole":
-            return [hole_diversity(features, case.hole, networks.alex.heads)]
-        truth = networks.alex_features(case.image)
+            return [hole_diversity(features, item.hole, networks.alex.heads)]
+        truth = networks.alex_features(item.image)
         return [float(networks.alex.heads(one, truth)) for one in features]
 
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 
 from twofold.errors import InputError
+from twofold.evaluate.metrics import METRICS, of_kind
 from twofold.evaluate.networks import NEEDED, FeatureNetworks, Network
 from twofold.evaluate.results import ALL, Figure
-from twofold.evaluate.yardsticks import METRICS, of_kind
 from twofold.features.embedding import vgg_embedding
 from twofold.metrics.discernibility import discernibility
 from twofold.metrics.frechet import frechet_distance, kernel_distance
@@ -56,11 +56,11 @@ def set_figures(
     Args:
         model: its name.
         names: metrics of sets.
-        answers: network -> features of the answers, all cases one after the other.
-        photographs: network -> features of the photographs, one a case, in that order.
+        answers: network -> features of the answers, all items one after the other.
+        photographs: network -> features of the photographs, one a item, in that order.
 
     Returns:
-        A figure for each name. Several answers to a case each count; the realism of pairs (U-IDS, P-IDS)
+        A figure for each name. Several answers to a item each count; the realism of pairs (U-IDS, P-IDS)
         takes the first answer of each.
     """
     found: dict[str, float] = {}

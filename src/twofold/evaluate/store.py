@@ -18,7 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from twofold.evaluate.cases import Case
+from twofold.evaluate.items import Item
 from twofold.evaluate.results import Timing
 from twofold.pixels import replacing
 
@@ -46,51 +46,51 @@ class Store:
         self._folder = folder
         self._seed = seed
 
-    def answers(self, fingerprint: str, case: Case, samples: int) -> Answers | None:
-        """The first ``samples`` answers to a case, or None if so many are not there."""
+    def answers(self, fingerprint: str, item: Item, samples: int) -> Answers | None:
+        """The first ``samples`` answers to a item, or None if so many are not there."""
         try:
-            with np.load(self._path("answers", fingerprint, case.key, ".npz"), allow_pickle=False) as kept:
+            with np.load(self._path("answers", fingerprint, item.key, ".npz"), allow_pickle=False) as kept:
                 fills, seconds, memory = kept["fills"], float(kept["seconds"]), int(kept["memory"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
-        missing = int(np.count_nonzero(case.hole))
+        missing = int(np.count_nonzero(item.hole))
         if fills.dtype != np.uint8 or fills.shape[1:] != (missing, 3) or len(fills) < samples:
             return None
         images = []
         for fill in fills[:samples]:
-            image = case.image.copy()
-            image[case.hole] = fill
+            image = item.image.copy()
+            image[item.hole] = fill
             images.append(image)
         return Answers(tuple(images), Timing(seconds, memory if memory >= 0 else None))
 
-    def keep_answers(self, fingerprint: str, case: Case, answers: Answers) -> None:
+    def keep_answers(self, fingerprint: str, item: Item, answers: Answers) -> None:
         """Keep what a model answered; only missing pixels are stored."""
-        fills = np.stack([image[case.hole] for image in answers.images])  # n pixels 3
+        fills = np.stack([image[item.hole] for image in answers.images])  # n pixels 3
         memory = -1 if answers.timing.memory is None else answers.timing.memory
-        with self._writing("answers", fingerprint, case.key, ".npz") as part:
+        with self._writing("answers", fingerprint, item.key, ".npz") as part:
             np.savez(part, fills=fills, seconds=answers.timing.seconds, memory=memory)
 
-    def scores(self, fingerprint: str, case: Case, samples: int) -> dict[str, float]:
+    def scores(self, fingerprint: str, item: Item, samples: int) -> dict[str, float]:
         """The scores of the first ``samples`` answers that are known."""
         try:
-            text = self._path("scores", f"{fingerprint} {samples}", case.key, ".json").read_text()
+            text = self._path("scores", f"{fingerprint} {samples}", item.key, ".json").read_text()
             kept = json.loads(text)
             return {str(name): float(value) for name, value in kept.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
 
-    def keep_scores(self, fingerprint: str, case: Case, samples: int, scores: Mapping[str, float]) -> None:
+    def keep_scores(self, fingerprint: str, item: Item, samples: int, scores: Mapping[str, float]) -> None:
         """Keep scores, beside those that are known already."""
-        both = self.scores(fingerprint, case, samples) | dict(scores)
-        with self._writing("scores", f"{fingerprint} {samples}", case.key, ".json") as part:
+        both = self.scores(fingerprint, item, samples) | dict(scores)
+        with self._writing("scores", f"{fingerprint} {samples}", item.key, ".json") as part:
             part.write_text(json.dumps(both))  # Python reads its own Infinity back
 
     def features(
-        self, network: str, fingerprint: str, case: Case, samples: int
+        self, network: str, fingerprint: str, item: Item, samples: int
     ) -> tuple[npt.NDArray[np.float32], ...] | None:
         """A network's features of the answers, [samples d] each; None if they are not there."""
         try:
-            path = self._path(network, f"{fingerprint} {samples}", case.key, ".npz")
+            path = self._path(network, f"{fingerprint} {samples}", item.key, ".npz")
             with np.load(path, allow_pickle=False) as kept:
                 found = tuple(np.asarray(kept[name], np.float32) for name in sorted(kept.files))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
@@ -101,17 +101,17 @@ class Store:
         self,
         network: str,
         fingerprint: str,
-        case: Case,
+        item: Item,
         features: Sequence[npt.NDArray[np.float32]],
     ) -> None:
         """Keep a network's features of the answers, [samples d] each."""
         samples = len(features[0])
         named = {f"f{number}": one for number, one in enumerate(features)}
-        with self._writing(network, f"{fingerprint} {samples}", case.key, ".npz") as part:
+        with self._writing(network, f"{fingerprint} {samples}", item.key, ".npz") as part:
             np.savez(part, **named)  # type: ignore[arg-type]  # numpy's stub takes no dict of arrays
 
     def _path(self, kind: str, owner: str, key: str, ending: str) -> Path:
-        """The file of a case: readable by person in its first folders, unique by hash."""
+        """The file of a item: readable by person in its first folders, unique by hash."""
         name = hashlib.sha256(f"{_RULES}\0{owner}\0{self._seed}".encode()).hexdigest()[:16]
         shown = "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in owner)[:40]
         return self._folder / kind / f"{shown}-{name}" / key[:2] / f"{key}{ending}"

@@ -15,10 +15,10 @@ from pathlib import Path
 from twofold.engine.load import load
 from twofold.errors import InputError
 from twofold.evaluate.compare import Output, Progress, evaluate
+from twofold.evaluate.metrics import BEST, metric
 from twofold.evaluate.protocol import Protocol
 from twofold.evaluate.report import curve_plot
 from twofold.evaluate.results import Report
-from twofold.evaluate.yardsticks import BEST, metric
 from twofold.inpainter import Inpainter
 from twofold.pixels import replacing
 
@@ -138,7 +138,7 @@ def sweep(
         out: folder for the curves, and for the report of ``evaluate``; see there.
         protocol: which crops, holes and metrics; where it asks for one answer, four are drawn.
         device: for the networks.
-        progress: called after each case.
+        progress: called after each item.
 
     Raises:
         InputError: if the model does not sample, or there are not two ways.
@@ -148,16 +148,16 @@ def sweep(
         raise InputError(
             f"a sweep of {len(ways)} way of sampling has no curve; give two temperatures or top-ps"
         )
-    painters: dict[str, Inpainter] = {}
+    inpainters: dict[str, Inpainter] = {}
     for way in ways:
-        painter = load(model, device=device, options=dict(way))
+        inpainter = load(model, device=device, options=dict(way))
         label = ", ".join(f"{_shown(name)} {value:g}" for name, value in sorted(way.items(), reverse=True))
-        painters[label] = painter
+        inpainters[label] = inpainter
     if protocol.samples == 1:
         protocol = replace(protocol, samples=SAMPLES)
     output = out if isinstance(out, Output) else Output(folder=out)
-    report = evaluate(images, painters, output, protocol=protocol, device=device, progress=progress)
-    found = Sweep(painter.name, dict(zip(painters, ways, strict=True)), report)
+    report = evaluate(images, inpainters, output, protocol=protocol, device=device, progress=progress)
+    found = Sweep(inpainter.name, dict(zip(inpainters, ways, strict=True)), report)
     if output.folder is not None and output.page:
         found.write(output.folder)
     return found

@@ -27,7 +27,7 @@ def photo() -> tuple[np.ndarray, np.ndarray]:
 def test_bfloat16_hardly_changes_a_picture_and_names_itself():
     pixels, hole = photo()
     exact, fast = load(), load(precision="bf16")
-    first, second = (painter.fill(pixels, hole).image for painter in (exact, fast))
+    first, second = (inpainter.fill(pixels, hole).image for inpainter in (exact, fast))
     error = np.square(first[hole].astype(float) - second[hole]).mean()
     assert 10 * np.log10(255**2 / max(error, 1e-9)) > 40
     assert np.array_equal(first[~hole], second[~hole])

@@ -48,7 +48,7 @@ def box_hole(height: int, width: int) -> np.ndarray:
     return hole
 
 
-def painter(detail: str) -> TorchInpainter:
+def inpainter(detail: str) -> TorchInpainter:
     return TorchInpainter(Flat(), "flat", device="cpu", detail=detail)
 
 
@@ -83,7 +83,7 @@ def test_the_shares_of_the_network_are_those_of_broad_and_fine(monkeypatch: pyte
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_windows_at_full_size_are_merged_unless_the_network_is_wanted_alone(dtype: str) -> None:
     image, hole = (grain(150, 140).astype(dtype) * (257 if dtype == "uint16" else 1)), box_hole(150, 140)
-    plain, merged = painter("none").fill(image, hole).image, painter("auto").fill(image, hole).image
+    plain, merged = inpainter("none").fill(image, hole).image, inpainter("auto").fill(image, hole).image
     assert plain[hole].std() < 0.1 * image.std()
     assert merged[hole].std() > 0.3 * image.std()
     assert merged.dtype == image.dtype
@@ -93,8 +93,8 @@ def test_windows_at_full_size_are_merged_unless_the_network_is_wanted_alone(dtyp
 def test_same_seed_gives_same_picture_and_samples_still_differ() -> None:
     image, hole = grain(SIDE, SIDE), box_hole(SIDE, SIDE)
     one, three = (
-        painter("auto").fill(image, hole, seed=4),
-        painter("auto").fill(image, hole, samples=3, seed=4),
+        inpainter("auto").fill(image, hole, seed=4),
+        inpainter("auto").fill(image, hole, samples=3, seed=4),
     )
     np.testing.assert_array_equal(one.image, three.image)
     assert (three.samples[1].image != three.image).any()
@@ -104,5 +104,5 @@ def test_too_little_to_copy_from_leaves_the_answer_of_the_network() -> None:
     image, hole = grain(SIDE, SIDE), np.ones((SIDE, SIDE), np.bool_)
     hole[0, :5] = False
     assert merged_answer(image, image, hole) is None
-    plain = painter("none").fill(image, hole).image
-    np.testing.assert_array_equal(painter("auto").fill(image, hole).image, plain)
+    plain = inpainter("none").fill(image, hole).image
+    np.testing.assert_array_equal(inpainter("auto").fill(image, hole).image, plain)

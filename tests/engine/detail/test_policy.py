@@ -68,7 +68,7 @@ def energy(picture: np.ndarray, hole: np.ndarray) -> float:
     return float((np.diff(grey, axis=1)[inside] ** 2).mean())
 
 
-def painter(detail: str = "auto") -> TorchInpainter:
+def inpainter(detail: str = "auto") -> TorchInpainter:
     return TorchInpainter(Flat(), "flat", device="cpu", detail=detail)
 
 
@@ -76,7 +76,7 @@ def painter(detail: str = "auto") -> TorchInpainter:
 def test_a_large_hole_gets_the_grain_of_its_surroundings(scale: int) -> None:
     side = NATIVE * scale + 7
     image, hole = texture(side, side), hole_of(side, side)
-    soft, fine = painter("none").fill(image, hole).image, painter().fill(image, hole).image
+    soft, fine = inpainter("none").fill(image, hole).image, inpainter().fill(image, hole).image
     core = np.zeros_like(hole)  # where the network's share is small
     core[3 * side // 8 : 5 * side // 8, 3 * side // 8 : 5 * side // 8] = True
     truth = energy(image, core)
@@ -87,11 +87,11 @@ def test_a_large_hole_gets_the_grain_of_its_surroundings(scale: int) -> None:
 
 def test_detail_is_for_windows_that_were_scaled_unless_it_is_asked_for() -> None:
     image, hole = texture(NATIVE, NATIVE), hole_of(NATIVE, NATIVE)
-    plain = painter("none").fill(image, hole).image
-    np.testing.assert_array_equal(painter("auto").fill(image, hole).image, plain)
-    assert (painter("always").fill(image, hole).image != plain).any()
+    plain = inpainter("none").fill(image, hole).image
+    np.testing.assert_array_equal(inpainter("auto").fill(image, hole).image, plain)
+    assert (inpainter("always").fill(image, hole).image != plain).any()
     with pytest.raises(InputError, match="detail is 'some'"):
-        painter("some")
+        inpainter("some")
 
 
 @settings(deadline=None, max_examples=4)
@@ -113,7 +113,7 @@ def test_what_the_hole_hides_has_no_influence_and_all_else_stays(
     other = np.where(hole if channels == 0 else hole[..., None], np.array(7, dtype), image)
     if channels == 4:
         other[..., 3] = image[..., 3]
-    one, two = painter("always").fill(image, hole).image, painter("always").fill(other, hole).image
+    one, two = inpainter("always").fill(image, hole).image, inpainter("always").fill(other, hole).image
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(one[~hole], image[~hole])
     assert (one.shape, one.dtype) == (image.shape, image.dtype)
@@ -125,15 +125,15 @@ def test_deep_pictures_keep_levels_between_8_bit_ones_and_grey_ones_agree_with_c
     side = 2 * NATIVE
     grey = np.random.default_rng(3).integers(20000, 45000, (side, side), np.uint16)
     hole = hole_of(side, side)
-    filled = painter().fill(grey, hole).image
+    filled = inpainter().fill(grey, hole).image
     assert len(np.unique(filled[hole] % 257)) > 100
-    colour = painter().fill(np.repeat(grey[..., None], 3, axis=2), hole).image
+    colour = inpainter().fill(np.repeat(grey[..., None], 3, axis=2), hole).image
     assert np.abs(colour.astype(int) - filled[..., None].astype(int)).max() <= 2
 
 
 def test_same_seed_gives_same_detail_whatever_the_number_of_samples() -> None:
     image, hole = texture(150, 150), hole_of(150, 150)
-    one, three = painter().fill(image, hole, seed=4), painter().fill(image, hole, samples=3, seed=4)
+    one, three = inpainter().fill(image, hole, seed=4), inpainter().fill(image, hole, samples=3, seed=4)
     np.testing.assert_array_equal(one.image, three.image)
     assert (three.samples[1].image != three.image).any()
 
@@ -163,8 +163,8 @@ def test_too_little_to_copy_from_leaves_the_answer_of_the_network() -> None:
     (window,) = choose_windows(hole, NATIVE)
     tile = cut(image, hole, window, NATIVE)
     assert detailed_values(image, hole, tile.image, tile) is None
-    plain = painter("none").fill(image, hole).image
-    np.testing.assert_array_equal(painter().fill(image, hole).image, plain)
+    plain = inpainter("none").fill(image, hole).image
+    np.testing.assert_array_equal(inpainter().fill(image, hole).image, plain)
     assert find_exemplar(tile.image, tile.image, np.zeros((NATIVE, NATIVE), np.bool_)) is None
 
 

@@ -42,16 +42,16 @@ IMAGE, HOLE = photo(40, 56), box_hole(40, 56)
 
 
 def test_a_command_paints_the_hole_and_nothing_else(tmp_path):
-    painter = load(Typed(f"cmd: {written(tmp_path, PAINT)}"))
-    assert isinstance(painter, Inpainter)
-    assert painter.name == Path(sys.executable).stem
-    assert painter.diverse is False
-    assert painter.last_memory is None
-    filled = painter.fill(IMAGE, HOLE).image
+    inpainter = load(Typed(f"cmd: {written(tmp_path, PAINT)}"))
+    assert isinstance(inpainter, Inpainter)
+    assert inpainter.name == Path(sys.executable).stem
+    assert inpainter.diverse is False
+    assert inpainter.last_memory is None
+    filled = inpainter.fill(IMAGE, HOLE).image
     assert np.array_equal(filled[~HOLE], IMAGE[~HOLE])
     assert (filled[HOLE] == COLOUR).all()
     if sys.platform == "linux":
-        assert 1_000_000 < painter.last_memory < 300_000_000
+        assert 1_000_000 < inpainter.last_memory < 300_000_000
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(0, "uint8"), (1, "uint16"), (3, "uint16"), (4, "uint8")])
@@ -73,11 +73,11 @@ def test_without_a_seed_it_is_asked_once_for_all_samples(tmp_path):
 
 
 def test_with_a_seed_each_sample_is_another_and_always_the_same(tmp_path):
-    painter = Command(f"{written(tmp_path, PAINT)} {{seed}}", name="seeded")
-    assert painter.diverse is True
-    first = painter.fill(IMAGE, HOLE, samples=3, seed=5)
-    again = painter.fill(IMAGE, HOLE, samples=2, seed=5)
-    other = painter.fill(IMAGE, HOLE, seed=6)
+    inpainter = Command(f"{written(tmp_path, PAINT)} {{seed}}", name="seeded")
+    assert inpainter.diverse is True
+    first = inpainter.fill(IMAGE, HOLE, samples=3, seed=5)
+    again = inpainter.fill(IMAGE, HOLE, samples=2, seed=5)
+    other = inpainter.fill(IMAGE, HOLE, seed=6)
     assert first.model == "seeded"
     for a, b in zip(first.samples[:2], again.samples, strict=True):
         assert np.array_equal(a.image, b.image)
@@ -86,8 +86,8 @@ def test_with_a_seed_each_sample_is_another_and_always_the_same(tmp_path):
 
 
 def test_an_empty_mask_runs_nothing(tmp_path):
-    painter = Command(written(tmp_path, "raise SystemExit(1)"))
-    assert np.array_equal(painter.fill(IMAGE, np.zeros_like(HOLE)).image, IMAGE)
+    inpainter = Command(written(tmp_path, "raise SystemExit(1)"))
+    assert np.array_equal(inpainter.fill(IMAGE, np.zeros_like(HOLE)).image, IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -108,17 +108,17 @@ def test_an_empty_mask_runs_nothing(tmp_path):
     ],
 )
 def test_a_command_that_goes_wrong_is_told_of_in_one_sentence(tmp_path, code, word):
-    painter = Command(written(tmp_path, code), name="tool")
+    inpainter = Command(written(tmp_path, code), name="tool")
     with pytest.raises(InputError, match=f"command tool {word}") as caught:
-        painter.fill(IMAGE, HOLE)
+        inpainter.fill(IMAGE, HOLE)
     assert "\n" not in str(caught.value)
 
 
 def test_a_command_that_takes_too_long_is_ended(tmp_path):
     assert TIME_LIMIT == 600
-    painter = Command(written(tmp_path, "import time; time.sleep(600)"), name="slow", limit=0.5)
+    inpainter = Command(written(tmp_path, "import time; time.sleep(600)"), name="slow", limit=0.5)
     with pytest.raises(InputError, match=r"command slow took more than 0\.5 seconds and was ended; give"):
-        painter.fill(IMAGE, HOLE)
+        inpainter.fill(IMAGE, HOLE)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_a_command_that_cannot_work_is_refused_before_it_runs(template, word):
 
 def test_no_shell_reads_the_command(tmp_path):
     marker = tmp_path / "marker"
-    painter = Command(f"{written(tmp_path, PAINT)} && touch {marker}")
+    inpainter = Command(f"{written(tmp_path, PAINT)} && touch {marker}")
     with pytest.raises(InputError, match="invalid literal"):  # '&&' reached the script as its seed
-        painter.fill(IMAGE, HOLE)
+        inpainter.fill(IMAGE, HOLE)
     assert not marker.exists()
 
 

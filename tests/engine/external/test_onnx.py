@@ -29,10 +29,10 @@ from twofold.errors import CheckpointError, InputError, MaskError, MissingExtraE
 from twofold.inpainter import Inpainter
 
 
-def check_painted(painter, height=70, width=90, *, tolerance=1, rim=0):
+def check_painted(inpainter, height=70, width=90, *, tolerance=1, rim=0):
     """The hole, but for its rim, has the file's colour, and all else is as it was."""
     image, hole = photo(height, width), box_hole(height, width)
-    filled = painter.fill(image, hole).image
+    filled = inpainter.fill(image, hole).image
     assert np.array_equal(filled[~hole], image[~hole])
     middle = inside(hole, rim)
     assert middle.any()
@@ -44,14 +44,14 @@ def check_painted(painter, height=70, width=90, *, tolerance=1, rim=0):
 @pytest.mark.parametrize("mask_first", [False, True])
 def test_lama_paints_the_hole(tmp_path: Path, scale, size, mask_first):
     file = lama_onnx(tmp_path / "big.onnx", scale=scale, size=size, mask_first=mask_first, batch="n")
-    painter = load(str(file), device="cpu")
-    assert isinstance(painter, Inpainter)
-    assert painter.name == "big"
-    assert painter.diverse is False
+    inpainter = load(str(file), device="cpu")
+    assert isinstance(inpainter, Inpainter)
+    assert inpainter.name == "big"
+    assert inpainter.diverse is False
     # An answer that is scaled back goes softly into what is known, over a few pixels.
-    check_painted(painter, rim=0 if size == ("h", "w") else 4)
+    check_painted(inpainter, rim=0 if size == ("h", "w") else 4)
     if size == ("h", "w"):
-        check_painted(painter, 5, 3)
+        check_painted(inpainter, 5, 3)
 
 
 def test_lama_of_half_precision_is_asked_in_it(tmp_path: Path):
@@ -60,16 +60,16 @@ def test_lama_of_half_precision_is_asked_in_it(tmp_path: Path):
 
 @pytest.mark.parametrize("blend", [False, True])
 def test_migan_pipeline_paints_where_its_mask_is_black(tmp_path: Path, blend):
-    painter = load(migan_onnx(tmp_path / "pipe.onnx", blend=blend))
+    inpainter = load(migan_onnx(tmp_path / "pipe.onnx", blend=blend))
     if not blend:
-        check_painted(painter)
+        check_painted(inpainter)
         return
     # A file that blends the rim of the hole with what it was given: no black ring, nothing hidden.
     hole = box_hole(80, 80)
     image = np.full((80, 80, 3), COLOUR, np.uint8)
     for hidden in (0, 255):
         image[hole] = hidden
-        filled = painter.fill(image, hole).image
+        filled = inpainter.fill(image, hole).image
         assert np.abs(filled.astype(int) - COLOUR).max() <= 1
 
 
@@ -89,9 +89,9 @@ def test_a_family_that_does_not_fit_is_refused(tmp_path: Path):
 
 
 def test_what_a_file_of_fixed_size_paints_comes_back_in_its_place(tmp_path: Path):
-    painter = load(lama_onnx(tmp_path / "m.onnx", size=(64, 96), paint=ramp(64, 96), scale=255))
+    inpainter = load(lama_onnx(tmp_path / "m.onnx", size=(64, 96), paint=ramp(64, 96), scale=255))
     image, hole = photo(150, 180), box_hole(150, 180)
-    filled = painter.fill(image, hole).image
+    filled = inpainter.fill(image, hole).image
     expected, middle = 255 * ramp(150, 180)[0].transpose(1, 2, 0), inside(hole, 5)
     assert np.abs(filled[middle] - expected[middle]).max() < 4
     assert np.array_equal(filled[~hole], image[~hole])
@@ -100,10 +100,10 @@ def test_what_a_file_of_fixed_size_paints_comes_back_in_its_place(tmp_path: Path
 @pytest.mark.parametrize("shape", [(33, 41), (33, 41, 1), (33, 41, 3), (33, 41, 4)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_shape_depth_and_every_known_pixel_stay(tmp_path: Path, shape, dtype):
-    painter = load(lama_onnx(tmp_path / "m.onnx"))
+    inpainter = load(lama_onnx(tmp_path / "m.onnx"))
     image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
     before, hole = image.copy(), box_hole(33, 41)
-    filled = painter.fill(image, hole).image
+    filled = inpainter.fill(image, hole).image
     assert (filled.shape, filled.dtype) == (shape, dtype)
     assert np.array_equal(filled[~hole], before[~hole])
     assert np.array_equal(image, before)
@@ -131,16 +131,16 @@ def test_content_of_the_hole_never_leaks(tmp_path: Path):
     hole = box_hole(40, 56)
     white, black = (np.where(hole[..., None], np.uint8(v), photo(40, 56)) for v in (255, 0))
     for file in (echo, migan_onnx(tmp_path / "pipe.onnx", blend=True)):
-        painter = load(file)
-        assert np.array_equal(painter.fill(white, hole).image, painter.fill(black, hole).image)
+        inpainter = load(file)
+        assert np.array_equal(inpainter.fill(white, hole).image, inpainter.fill(black, hole).image)
     assert not load(echo).fill(white, hole).image[hole].any()  # LaMa is shown black
 
 
 def test_samples_are_one_answer_repeated_and_told_of(tmp_path: Path):
-    painter = load(lama_onnx(tmp_path / "m.onnx"))
+    inpainter = load(lama_onnx(tmp_path / "m.onnx"))
     told, seen = [], []
     image, hole = photo(40, 40), box_hole(40, 40)
-    result = painter.fill(
+    result = inpainter.fill(
         image, hole, 3, 7, progress=lambda *step: told.append(step), on_sample=lambda s: seen.append(s.index)
     )
     assert told == [(1, 3), (2, 3), (3, 3)]
@@ -150,9 +150,9 @@ def test_samples_are_one_answer_repeated_and_told_of(tmp_path: Path):
     for other in others:
         assert np.array_equal(first, other)
         assert not np.shares_memory(first, other)
-    assert np.array_equal(painter.fill(image, np.zeros((40, 40), np.bool_)).image, image)
+    assert np.array_equal(inpainter.fill(image, np.zeros((40, 40), np.bool_)).image, image)
     with pytest.raises(MaskError, match="whole image"):
-        painter.fill(image, np.ones((40, 40), np.bool_))
+        inpainter.fill(image, np.ones((40, 40), np.bool_))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x08" + bytes(200)])
@@ -205,9 +205,9 @@ def odd_onnx(path: Path, how: str) -> Path:
     ],
 )
 def test_bad_answers_name_file_and_cause(tmp_path: Path, how, word):
-    painter = load(odd_onnx(tmp_path / "odd.onnx", how))
+    inpainter = load(odd_onnx(tmp_path / "odd.onnx", how))
     with pytest.raises(CheckpointError, match=word) as caught:
-        painter.fill(photo(40, 40), box_hole(40, 40))
+        inpainter.fill(photo(40, 40), box_hole(40, 40))
     assert "odd.onnx" in str(caught.value)
     assert "\n" not in str(caught.value)
 

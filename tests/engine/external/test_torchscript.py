@@ -38,15 +38,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 )
 @pytest.mark.parametrize("size", [(64, 64), (70, 91), (30, 200)])
 def test_each_convention_paints_the_hole(tmp_path: Path, module, file, prefix, size):
-    painter = load(f"{prefix}{script(module(), tmp_path / file)}", device="cpu")
+    inpainter = load(f"{prefix}{script(module(), tmp_path / file)}", device="cpu")
     image, hole = photo(*size), box_hole(*size)
-    filled = painter.fill(image, hole).image
+    filled = inpainter.fill(image, hole).image
     assert np.array_equal(filled[~hole], image[~hole])
     # A picture that is scaled comes back soft at the rim of its hole.
     middle = inside(hole, 4) if module is TinyMigan else hole
     assert middle.any()
     assert np.abs(filled[middle].astype(int) - COLOUR).max() <= 1
-    assert painter.name == Path(file).stem
+    assert inpainter.name == Path(file).stem
 
 
 def test_a_pair_cannot_be_migan(tmp_path: Path):
@@ -56,9 +56,9 @@ def test_a_pair_cannot_be_migan(tmp_path: Path):
 
 
 def test_the_first_answers_and_later_ones_are_the_same(tmp_path: Path):
-    painter = load(script(TinyLama(), tmp_path / "m.pt"))
+    inpainter = load(script(TinyLama(), tmp_path / "m.pt"))
     image, hole = photo(64, 64), box_hole(64, 64)
-    first, *others = (painter.fill(image, hole).image for _ in range(4))
+    first, *others = (inpainter.fill(image, hole).image for _ in range(4))
     assert all(np.array_equal(first, other) for other in others)
 
 
@@ -71,9 +71,9 @@ def test_the_first_answers_and_later_ones_are_the_same(tmp_path: Path):
     ],
 )
 def test_bad_answers_name_file_and_cause(tmp_path: Path, how, word):
-    painter = load(script(Odd(how), tmp_path / "odd.pt"))
+    inpainter = load(script(Odd(how), tmp_path / "odd.pt"))
     with pytest.raises(CheckpointError, match=word) as caught:
-        painter.fill(photo(40, 40), box_hole(40, 40))
+        inpainter.fill(photo(40, 40), box_hole(40, 40))
     assert "odd.pt" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -83,9 +83,9 @@ def test_a_model_of_another_size_says_why_it_failed(tmp_path: Path):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x[:, 1:] + torch.zeros(1, 3, 256, 256)
 
-    painter = load(script(Other(), tmp_path / "migan256.pt"))
+    inpainter = load(script(Other(), tmp_path / "migan256.pt"))
     with pytest.raises(CheckpointError, match=r"migan256\.pt failed on a picture of 512x512 \(.*256"):
-        painter.fill(photo(40, 40), box_hole(40, 40))
+        inpainter.fill(photo(40, 40), box_hole(40, 40))
 
 
 @pytest.mark.parametrize("kind", ["text", "state", "cut"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twofold.evaluate.report import CasePictures
+from twofold.evaluate.report import ItemPictures
 from twofold.evaluate.results import Figure, Report, Row, Timing
 
 METRICS = ("psnr", "l1", "lpips", "fid")
@@ -53,13 +53,13 @@ def example(
     )
 
 
-def pictures(report: Report, *, size: int = 8) -> dict[str, CasePictures]:
-    """Noise of each case, and for each model as many answers as the report has samples."""
+def pictures(report: Report, *, size: int = 8) -> dict[str, ItemPictures]:
+    """Noise of each item, and for each model as many answers as the report has samples."""
     rng = np.random.default_rng(0)
     found = {}
     for key in dict.fromkeys(row.key for row in report.rows):
         noise = [rng.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(1 + report.samples)]
         hole = np.zeros((size, size), np.bool_)
         hole[2:5] = True
-        found[key] = CasePictures(noise[0], hole, dict.fromkeys(report.models, noise[1:]))
+        found[key] = ItemPictures(noise[0], hole, dict.fromkeys(report.models, noise[1:]))
     return found

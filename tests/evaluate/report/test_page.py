@@ -182,9 +182,9 @@ def test_data_to_sort_by_are_the_scores_of_the_rows():
     data = PAGE.data
     assert data["metrics"] == ["psnr", "l1", "lpips", "best psnr", "best lpips", "diversity"]
     assert data["better"]["lpips"] == "lower"
-    assert [case["scores"][1][0] for case in data["cases"]] == [22.0, 23.0, 24.0, 25.0]
-    assert [case["ratio"] for case in data["cases"]] == [0.15, 0.15, 0.25, 0.35]
-    assert {case["kind"] for case in data["cases"]} == {a["value"] for a, _ in PAGE.all("option")} & {
+    assert [item["scores"][1][0] for item in data["cases"]] == [22.0, 23.0, 24.0, 25.0]
+    assert [item["ratio"] for item in data["cases"]] == [0.15, 0.15, 0.25, 0.35]
+    assert {item["kind"] for item in data["cases"]} == {a["value"] for a, _ in PAGE.all("option")} & {
         "free-form",
         "centre",
     }
@@ -200,7 +200,7 @@ def test_scores_that_are_not_finite_are_words_that_javascript_reads():
     report = replace(report, rows=tuple(rows))
     with np.errstate(invalid="ignore"):  # their mean is no number either
         data = Page(html_page(report, pictures(report))).data
-    assert [case["scores"][0][0] for case in data["cases"]] == ["Infinity", "NaN", "-Infinity"]
+    assert [item["scores"][0][0] for item in data["cases"]] == ["Infinity", "NaN", "-Infinity"]
 
 
 def test_without_pictures_there_is_no_script_and_no_empty_wall():

@@ -1,4 +1,4 @@
-"""Which cases are shown, and how their pictures are packed."""
+"""Which items are shown, and how their pictures are packed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from evaluate.report.examples import example, pictures
 from twofold.errors import InputError
-from twofold.evaluate.report import CasePictures, choose_cases
+from twofold.evaluate.report import ItemPictures, choose_items
 from twofold.evaluate.report.pictures import check_pictures, webp_uri
 
 
@@ -26,29 +26,29 @@ def report_of(*values: float, metric: str = "lpips"):
 
 def test_worst_and_best_are_chosen_half_each_from_worst_to_best():
     report = report_of(0.3, 0.1, 0.5, 0.2, 0.4)
-    assert choose_cases(report, 2) == ["key-2", "key-1"]
-    assert choose_cases(report, 3) == ["key-2", "key-4", "key-1"]
-    assert choose_cases(report, 9) == ["key-2", "key-4", "key-0", "key-3", "key-1"]
-    assert choose_cases(report, 1) == ["key-2"]
-    assert choose_cases(report, 0) == []
+    assert choose_items(report, 2) == ["key-2", "key-1"]
+    assert choose_items(report, 3) == ["key-2", "key-4", "key-1"]
+    assert choose_items(report, 9) == ["key-2", "key-4", "key-0", "key-3", "key-1"]
+    assert choose_items(report, 1) == ["key-2"]
+    assert choose_items(report, 0) == []
 
 
 def test_higher_is_better_where_the_metric_says_so():
-    assert choose_cases(report_of(20.0, math.inf, 30.0, metric="psnr"), 2) == ["key-0", "key-1"]
+    assert choose_items(report_of(20.0, math.inf, 30.0, metric="psnr"), 2) == ["key-0", "key-1"]
 
 
 def test_lpips_is_the_measure_unless_another_is_asked_for():
     report = example()
-    assert choose_cases(report, 1) == ["key-0"]
+    assert choose_items(report, 1) == ["key-0"]
     rows = [replace(row, scores={**row.scores, "l1": float(i)}) for i, row in enumerate(report.rows)]
     report = replace(report, rows=tuple(rows))
-    assert choose_cases(report, 1) == ["key-0"]
-    assert choose_cases(report, 1, "l1") == ["key-3"]
+    assert choose_items(report, 1) == ["key-0"]
+    assert choose_items(report, 1, "l1") == ["key-3"]
 
 
 def test_ties_go_by_name_and_no_number_is_worst():
-    assert choose_cases(report_of(0.2, 0.2, 0.2), 2) == ["key-0", "key-2"]
-    assert choose_cases(report_of(0.2, math.nan, 0.9), 1) == ["key-1"]
+    assert choose_items(report_of(0.2, 0.2, 0.2), 2) == ["key-0", "key-2"]
+    assert choose_items(report_of(0.2, math.nan, 0.9), 1) == ["key-1"]
 
 
 def test_only_the_first_model_counts():
@@ -57,33 +57,33 @@ def test_only_the_first_model_counts():
         replace(row, scores={**row.scores, "lpips": -row.scores["lpips"] if row.model == "two" else 0.0})
         for row in report.rows
     ]
-    assert choose_cases(replace(report, rows=tuple(rows)), 2) == ["key-0", "key-3"]
+    assert choose_items(replace(report, rows=tuple(rows)), 2) == ["key-0", "key-3"]
 
 
 def test_a_photograph_that_is_there_twice_is_shown_once():
     report = report_of(0.1, 0.2, 0.3)
     rows = [replace(row, key="same") for row in report.rows[:2]]
-    assert choose_cases(replace(report, rows=(*rows, report.rows[2])), 3) == ["key-2", "same"]
+    assert choose_items(replace(report, rows=(*rows, report.rows[2])), 3) == ["key-2", "same"]
 
 
 def test_any_cases_are_chosen_where_only_whole_sets_were_measured():
     report = example(("one",))
     rows = tuple(replace(row, scores={}) for row in report.rows)
-    assert choose_cases(replace(report, rows=rows, metrics=("fid",)), 2) == ["key-0", "key-3"]
+    assert choose_items(replace(report, rows=rows, metrics=("fid",)), 2) == ["key-0", "key-3"]
 
 
 def test_impossible_wishes_are_refused():
     with pytest.raises(InputError, match="-1 cases"):
-        choose_cases(example(), -1)
+        choose_items(example(), -1)
     with pytest.raises(InputError, match="no case has a score of 'fid'; choose from psnr, l1, lpips"):
-        choose_cases(example(), 1, "fid")
+        choose_items(example(), 1, "fid")
 
 
 def test_hole_is_a_grey_board_and_the_rest_true():
-    case = pictures(example(), size=32)["key-0"]
-    damaged = case.damaged
-    assert np.array_equal(damaged[~case.hole], case.image[~case.hole])
-    assert set(np.unique(damaged[case.hole])) == {136, 168}
+    item = pictures(example(), size=32)["key-0"]
+    damaged = item.damaged
+    assert np.array_equal(damaged[~item.hole], item.image[~item.hole])
+    assert set(np.unique(damaged[item.hole])) == {136, 168}
     assert np.array_equal(damaged[3, 0:8], damaged[3, 16:24])
     assert not np.array_equal(damaged[3, 0:8], damaged[3, 8:16])
 
@@ -123,5 +123,5 @@ def test_pictures_of_something_else_are_refused(change, message):
         check_pictures(report, change(pictures(report)))
 
 
-def replace_answers(case: CasePictures, answers) -> CasePictures:
-    return CasePictures(case.image, case.hole, answers)
+def replace_answers(item: ItemPictures, answers) -> ItemPictures:
+    return ItemPictures(item.image, item.hole, answers)

@@ -8,16 +8,16 @@ from __future__ import annotations
 from twofold.evaluate.report.as_json import read_report, report_json
 from twofold.evaluate.report.markdown import markdown
 from twofold.evaluate.report.page import check_page_extra, html_page
-from twofold.evaluate.report.pictures import CasePictures, choose_cases
+from twofold.evaluate.report.pictures import ItemPictures, choose_items
 from twofold.evaluate.report.plots import curve_plot
 from twofold.evaluate.report.tables import figures_csv, rows_csv
 from twofold.evaluate.report.timing import timing_json, timing_markdown
 from twofold.evaluate.report.writing import write_report
 
 __all__ = [
-    "CasePictures",
+    "ItemPictures",
     "check_page_extra",
-    "choose_cases",
+    "choose_items",
     "curve_plot",
     "figures_csv",
     "html_page",

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from twofold.errors import InputError
+from twofold.evaluate.metrics import metric
 from twofold.evaluate.report.tables import score_names
 from twofold.evaluate.results import Comparison, Figure, Report, Row
-from twofold.evaluate.yardsticks import metric
 
 FORMAT = "twofold report"
 VERSION = 1

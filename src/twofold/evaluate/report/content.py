@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from twofold.errors import InputError
+from twofold.evaluate.metrics import BEST, metric, of_kind
 from twofold.evaluate.results import ALL, Comparison, Figure, Report
-from twofold.evaluate.yardsticks import BEST, metric, of_kind
 
 HEADLINE = ("psnr", "lpips")
 """What the first table shows where it was measured."""
 SURE = 0.05
 """Models count as different where p is below this."""
 HASH_DIGITS = 16
-"""Shown of the hash of the cases."""
+"""Shown of the hash of the items."""
 
 _ARROWS = {"higher": " ↑", "lower": " ↓", "neither": ""}
 
@@ -63,7 +63,7 @@ class Difference:
     Attributes:
         other: the second model.
         metric: heading of the metric.
-        photos: cases compared.
+        photos: items compared.
         difference: with its sign.
         interval: of the difference.
         p: of the test.
@@ -174,7 +174,7 @@ INTERVAL_NOTE = (
 
 
 def origin(report: Report) -> tuple[str, str]:
-    """Protocol and first digits of the hash of its cases: what a number has to be quoted with."""
+    """Protocol and first digits of the hash of its items: what a number has to be quoted with."""
     return report.tag, report.cases_hash[:HASH_DIGITS]
 
 

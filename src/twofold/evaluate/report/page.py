@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from twofold.errors import MissingExtraError
+from twofold.evaluate.metrics import METRICS, metric, of_kind
 from twofold.evaluate.report import content, plots
-from twofold.evaluate.report.pictures import CasePictures, check_pictures, webp_uri
+from twofold.evaluate.report.pictures import ItemPictures, check_pictures, webp_uri
 from twofold.evaluate.results import Report, Row
-from twofold.evaluate.yardsticks import METRICS, metric, of_kind
 
 _HERE = Path(__file__).parent
 
@@ -35,7 +35,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a case.
+    """One picture of a item.
 
     Attributes:
         role: "hole", "answer" or "truth".
@@ -43,7 +43,7 @@ class Panel:
         model: its position among the models; None unless it is an answer.
         picture: its data address.
         more: those of further answers.
-        scores: of the model in this case.
+        scores: of the model in this item.
     """
 
     role: str
@@ -56,7 +56,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Card:
-    """One case as the page shows it."""
+    """One item as the page shows it."""
 
     photo: str
     kind: str
@@ -83,12 +83,12 @@ def check_page_extra() -> None:
             ) from error
 
 
-def html_page(report: Report, pictures: Mapping[str, CasePictures], headline: Sequence[str] = ()) -> str:
+def html_page(report: Report, pictures: Mapping[str, ItemPictures], headline: Sequence[str] = ()) -> str:
     """Give the page: one HTML text with its styles, script, plots and pictures inside.
 
     Args:
         report: what was measured.
-        pictures: key of a case -> its pictures, in the order in which they are shown at first.
+        pictures: key of a item -> its pictures, in the order in which they are shown at first.
         headline: see ``markdown``.
 
     Raises:
@@ -149,34 +149,34 @@ def _plots(report: Report) -> list[str]:
 
 
 def _sortable(report: Report) -> list[str]:
-    """Metrics of single cases."""
+    """Metrics of single items."""
     return list(of_kind(report.metrics, "picture", "answers"))
 
 
-def _cards(report: Report, pictures: Mapping[str, CasePictures], headline: Sequence[str]) -> list[Card]:
-    """What is shown of each case."""
+def _cards(report: Report, pictures: Mapping[str, ItemPictures], headline: Sequence[str]) -> list[Card]:
+    """What is shown of each item."""
     rows: dict[str, dict[str, Row]] = {}
     for row in report.rows:
         rows.setdefault(row.key, {}).setdefault(row.model, row)
     cards = []
-    for key, case in pictures.items():
+    for key, item in pictures.items():
         by_model = rows[key]
         row = next(iter(by_model.values()))
         answers = [
             Panel(
                 "answer",
                 model,
-                webp_uri(case.answers[model][0]),
+                webp_uri(item.answers[model][0]),
                 position,
-                tuple(webp_uri(one) for one in case.answers[model][1:]),
+                tuple(webp_uri(one) for one in item.answers[model][1:]),
                 _scores(report, by_model, model, headline),
             )
             for position, model in enumerate(report.models)
-            if model in case.answers
+            if model in item.answers
         ]
-        hole = Panel("hole", "with its hole", webp_uri(case.damaged))
-        truth = Panel("truth", "photograph", webp_uri(case.image))
-        height, width = case.hole.shape
+        hole = Panel("hole", "with its hole", webp_uri(item.damaged))
+        truth = Panel("truth", "photograph", webp_uri(item.image))
+        height, width = item.hole.shape
         ratio = content.ratio_shown(row.ratio)
         cards.append(Card(row.photo, row.kind, row.bucket, ratio, height, width, (hole, *answers, truth)))
     return cards
@@ -185,7 +185,7 @@ def _cards(report: Report, pictures: Mapping[str, CasePictures], headline: Seque
 def _scores(
     report: Report, by_model: Mapping[str, Row], model: str, headline: Sequence[str]
 ) -> tuple[Score, ...]:
-    """The scores of one model in one case; the best of all models in it are marked."""
+    """The scores of one model in one item; the best of all models in it are marked."""
     found = []
     for name in _sortable(report):
         texts = {other: content.shown(name, row.scores[name]) for other, row in by_model.items()}
@@ -194,17 +194,17 @@ def _scores(
     return tuple(found)
 
 
-def _data(report: Report, pictures: Mapping[str, CasePictures]) -> str:
+def _data(report: Report, pictures: Mapping[str, ItemPictures]) -> str:
     """What the script sorts by, as JSON that may stand in HTML."""
     names = _sortable(report)
     scores: dict[tuple[str, str], Row] = {(row.key, row.model): row for row in report.rows}
-    cases: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
     for key in pictures:
         row = scores[key, report.models[0]]
         by_model = [[_number(scores[key, model].scores[name]) for name in names] for model in report.models]
-        cases.append({"kind": row.kind, "bucket": row.bucket, "ratio": row.ratio, "scores": by_model})
+        items.append({"kind": row.kind, "bucket": row.bucket, "ratio": row.ratio, "scores": by_model})
     better = {name: metric(name).better for name in names}
-    text = json.dumps({"metrics": names, "better": better, "cases": cases})
+    text = json.dumps({"metrics": names, "better": better, "cases": items})
     # Within JSON these occur in strings only, where an escape means the same.
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

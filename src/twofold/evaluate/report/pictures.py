@@ -1,4 +1,4 @@
-"""The pictures of a page: which cases it shows, and how they get into one file."""
+"""The pictures of a page: which items it shows, and how they get into one file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy.typing as npt
 from PIL import Image
 
 from twofold.errors import InputError
+from twofold.evaluate.metrics import metric
 from twofold.evaluate.report.tables import score_names
 from twofold.evaluate.results import Report, Row
-from twofold.evaluate.yardsticks import metric
 
 Picture = npt.NDArray[np.uint8]
 
 QUALITY = 85
-"""Of the WebP pictures: no difference can be seen, and a page of 40 cases has a few megabytes."""
+"""Of the WebP pictures: no difference can be seen, and a page of 40 items has a few megabytes."""
 _SQUARE = 8
 """Pixels of a square of the board that stands for missing pixels."""
 _LIGHT, _DARK = 168, 136
 
 
 @dataclass(frozen=True, eq=False)
-class CasePictures:
-    """One case to look at.
+class ItemPictures:
+    """One item to look at.
 
     Attributes:
         image: the true picture, uint8 RGB [h w 3].
@@ -48,19 +48,19 @@ class CasePictures:
         return np.where(self.hole[..., None], board[..., None], self.image)
 
 
-def choose_cases(report: Report, number: int, metric_name: str | None = None) -> list[str]:
-    """Choose the cases that the first model did worst and best, half each, from worst to best.
+def choose_items(report: Report, number: int, metric_name: str | None = None) -> list[str]:
+    """Choose the items that the first model did worst and best, half each, from worst to best.
 
     Args:
         report: what was measured.
-        number: of cases; if it is odd, one more of the worst. All cases if there are not more.
+        number: of items; if it is odd, one more of the worst. All items if there are not more.
         metric_name: by which metric; None: LPIPS, or the first of the report without it.
 
     Returns:
-        Keys of cases, each once.
+        Keys of items, each once.
 
     Raises:
-        InputError: if ``number`` is below 0, or the metric is none of single cases in this report.
+        InputError: if ``number`` is below 0, or the metric is none of single items in this report.
     """
     names = score_names(report)
     if number < 0:
@@ -70,7 +70,7 @@ def choose_cases(report: Report, number: int, metric_name: str | None = None) ->
     elif metric_name not in names:
         raise InputError(f"no case has a score of {metric_name!r}; choose from {', '.join(names)}")
     rows = [row for row in report.rows if row.model == report.models[0]]
-    if metric_name is not None:  # else only whole sets were measured: any case is as good as another
+    if metric_name is not None:  # else only whole sets were measured: any item is as good as another
         rows.sort(key=lambda row: (_goodness(row, metric_name), row.photo, row.key))
     keys = list(dict.fromkeys(row.key for row in rows))
     if number >= len(keys):
@@ -87,30 +87,30 @@ def _goodness(row: Row, name: str) -> float:
     return -score if metric(name).better == "lower" else score
 
 
-def check_pictures(report: Report, pictures: Mapping[str, CasePictures]) -> None:
+def check_pictures(report: Report, pictures: Mapping[str, ItemPictures]) -> None:
     """Refuse pictures that do not belong to a report.
 
     Raises:
-        InputError: if a case or model is not in the report, or a picture has another shape.
+        InputError: if a item or model is not in the report, or a picture has another shape.
     """
     keys = {row.key for row in report.rows}
-    for key, case in pictures.items():
+    for key, item in pictures.items():
         if key not in keys:
             raise InputError(
                 f"pictures are given of case {key!r}, which the report lacks; give those of its rows"
             )
-        for model, answers in case.answers.items():
+        for model, answers in item.answers.items():
             if model not in report.models or not answers:
                 raise InputError(
                     f"{len(answers)} answers of {model!r} are given; give one or more of "
                     f"{', '.join(report.models)}"
                 )
-        every = [case.image, *(one for answers in case.answers.values() for one in answers)]
+        every = [item.image, *(one for answers in item.answers.values() for one in answers)]
         for picture in every:
-            if picture.dtype != np.uint8 or picture.shape != (*case.hole.shape, 3):
+            if picture.dtype != np.uint8 or picture.shape != (*item.hole.shape, 3):
                 raise InputError(
                     f"a picture of case {key!r} is {picture.dtype} {list(picture.shape)}, its hole "
-                    f"{list(case.hole.shape)}; give uint8 [h w 3] of the hole's size"
+                    f"{list(item.hole.shape)}; give uint8 [h w 3] of the hole's size"
                 )
 
 

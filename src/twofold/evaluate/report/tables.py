@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from twofold.evaluate.metrics import metric
 from twofold.evaluate.results import Report
-from twofold.evaluate.yardsticks import metric
 
 Cell = str | int | float | None
 
 
 def rows_csv(report: Report) -> str:
-    """Give one line per model and case, with every score in full precision.
+    """Give one line per model and item, with every score in full precision.
 
     Lines end in a line feed; a score that was not measured is empty; infinite ones read ``inf``.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 from twofold.evaluate.report.as_json import report_json
 from twofold.evaluate.report.markdown import markdown
 from twofold.evaluate.report.page import html_page
-from twofold.evaluate.report.pictures import CasePictures
+from twofold.evaluate.report.pictures import ItemPictures
 from twofold.evaluate.report.tables import figures_csv, rows_csv
 from twofold.evaluate.report.timing import timing_json, timing_markdown
 from twofold.evaluate.results import Report
@@ -18,7 +18,7 @@ from twofold.pixels import replacing
 def write_report(
     report: Report,
     folder: Path,
-    pictures: Mapping[str, CasePictures] | None = None,
+    pictures: Mapping[str, ItemPictures] | None = None,
     *,
     headline: Sequence[str] = (),
     page: bool = True,
@@ -31,7 +31,7 @@ def write_report(
     Args:
         report: what was measured.
         folder: created if it is not there.
-        pictures: key of a case -> what the page shows of it, in this order; see ``choose_cases``.
+        pictures: key of a item -> what the page shows of it, in this order; see ``choose_cases``.
         headline: see ``markdown``.
         page: whether to write ``report.html``; see ``check_page_extra``.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twofold.errors import InputError
-from twofold.evaluate.yardsticks import METRICS, metric, of_kind
+from twofold.evaluate.metrics import METRICS, metric, of_kind
 
 
 def test_every_metric_says_what_it_measures_and_which_values_are_better():

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from twofold.errors import ImageError, InputError
+from twofold.evaluate.precomputed import PrecomputedAnswers, export_items, item_names
 from twofold.evaluate.protocol import Protocol
-from twofold.evaluate.ready import ReadyAnswers, case_names, export_cases
 from twofold.inpainter import Inpainter
 
 PROTOCOL = Protocol(size=32)
@@ -38,74 +38,74 @@ def fill_all(source: Path, target: Path, answers: int = 1) -> None:
 
 
 def test_cases_are_named_after_photographs_and_told_apart(folder):
-    assert case_names(PROTOCOL.cases(folder)) == ["a", "b.png", "b.webp", "sub/a"]
+    assert item_names(PROTOCOL.items(folder)) == ["a", "b.png", "b.webp", "sub/a"]
 
 
 def test_exported_files_are_what_models_are_given(folder, tmp_path):
-    cases = PROTOCOL.cases(folder)
+    items = PROTOCOL.items(folder)
     seen = []
-    export_cases(cases, tmp_path / "out", lambda done, total: seen.append((done, total)))
+    export_items(items, tmp_path / "out", lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    for name, case in zip(case_names(cases), cases, strict=True):
+    for name, item in zip(item_names(items), items, strict=True):
         read = {
             kind: np.asarray(Image.open(tmp_path / "out" / kind / f"{name}.png"))
             for kind in ("images", "masks", "truth")
         }
-        assert np.array_equal(read["images"], case.damaged)
-        assert np.array_equal(read["masks"] == 255, case.hole)
-        assert np.array_equal(read["truth"], case.image)
+        assert np.array_equal(read["images"], item.damaged)
+        assert np.array_equal(read["masks"] == 255, item.hole)
+        assert np.array_equal(read["truth"], item.image)
 
 
 def test_each_case_gets_the_picture_of_its_name(folder, tmp_path):
-    cases = PROTOCOL.cases(folder)
-    export_cases(cases, tmp_path / "out")
+    items = PROTOCOL.items(folder)
+    export_items(items, tmp_path / "out")
     fill_all(tmp_path / "out", tmp_path / "done")
-    ready = ReadyAnswers(tmp_path / "done", cases)
-    assert isinstance(ready, Inpainter)
-    assert (ready.name, ready.diverse) == ("done", False)
-    for case in reversed(cases[:]):
-        result = ready.fill(case.damaged, case.hole)
-        assert np.array_equal(result.image, 251 - case.damaged // 2)
+    precomputed = PrecomputedAnswers(tmp_path / "done", items)
+    assert isinstance(precomputed, Inpainter)
+    assert (precomputed.name, precomputed.diverse) == ("done", False)
+    for item in reversed(items[:]):
+        result = precomputed.fill(item.damaged, item.hole)
+        assert np.array_equal(result.image, 251 - item.damaged // 2)
 
 
 def test_numbered_pictures_are_several_answers_in_order(folder, tmp_path):
-    cases = PROTOCOL.cases(folder)
-    export_cases(cases, tmp_path / "out")
+    items = PROTOCOL.items(folder)
+    export_items(items, tmp_path / "out")
     fill_all(tmp_path / "out", tmp_path / "done", answers=3)
-    ready = ReadyAnswers(tmp_path / "done", cases)
-    assert ready.diverse
+    precomputed = PrecomputedAnswers(tmp_path / "done", items)
+    assert precomputed.diverse
     told = []
-    result = ready.fill(cases[1].damaged, cases[1].hole, samples=2, on_sample=told.append)
+    result = precomputed.fill(items[1].damaged, items[1].hole, samples=2, on_sample=told.append)
     assert told == result.samples
     for number, sample in enumerate(result.samples):
-        assert np.array_equal(sample.image, 251 + number - cases[1].damaged // 2)
+        assert np.array_equal(sample.image, 251 + number - items[1].damaged // 2)
     with pytest.raises(InputError, match="has 3 answers"):
-        ready.fill(cases[1].damaged, cases[1].hole, samples=4)
+        precomputed.fill(items[1].damaged, items[1].hole, samples=4)
 
 
 def test_missing_answers_are_named_before_anything_is_measured(folder, tmp_path):
-    cases = PROTOCOL.cases(folder)
-    export_cases(cases, tmp_path / "out")
+    items = PROTOCOL.items(folder)
+    export_items(items, tmp_path / "out")
     fill_all(tmp_path / "out", tmp_path / "done")
     (tmp_path / "done" / "sub" / "a.png").unlink()
     with pytest.raises(InputError, match=r"lacks 1 of 4 answers \(sub/a\)"):
-        ReadyAnswers(tmp_path / "done", cases)
+        PrecomputedAnswers(tmp_path / "done", items)
     with pytest.raises(InputError, match="is no folder"):
-        ReadyAnswers(tmp_path / "nowhere", cases)
+        PrecomputedAnswers(tmp_path / "nowhere", items)
 
 
 def test_a_picture_of_another_size_is_refused(folder, tmp_path):
-    cases = PROTOCOL.cases(folder)
-    export_cases(cases, tmp_path / "out")
+    items = PROTOCOL.items(folder)
+    export_items(items, tmp_path / "out")
     fill_all(tmp_path / "out", tmp_path / "done")
     Image.new("RGB", (16, 32)).save(tmp_path / "done" / "a.png")
     with pytest.raises(ImageError, match="is 16x32 but its case is 32x32"):
-        ReadyAnswers(tmp_path / "done", cases).fill(cases[0].damaged, cases[0].hole)
+        PrecomputedAnswers(tmp_path / "done", items).fill(items[0].damaged, items[0].hole)
 
 
 def test_a_picture_of_no_case_is_refused(folder, tmp_path):
-    cases = PROTOCOL.cases(folder)
-    export_cases(cases, tmp_path / "out")
+    items = PROTOCOL.items(folder)
+    export_items(items, tmp_path / "out")
     fill_all(tmp_path / "out", tmp_path / "done")
     with pytest.raises(InputError, match="is none of the cases"):
-        ReadyAnswers(tmp_path / "done", cases).fill(cases[0].image, cases[0].hole)
+        PrecomputedAnswers(tmp_path / "done", items).fill(items[0].image, items[0].hole)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from twofold.data.pairs import ValidationPairs
 from twofold.errors import TrainingError
-from twofold.evaluate.cases import Case, Cases
 from twofold.evaluate.holes import GeneratedHoles
+from twofold.evaluate.items import Item, Items
 from twofold.tensors import tensor_to_image
 
 BUCKETS = ((0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5))
@@ -31,39 +31,39 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_photographs_come_sorted(folder):
-    cases = Cases(folder, HOLES, size=64)
-    assert cases.paths == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
-    assert [case.photo for case in cases] == cases.paths
+    items = Items(folder, HOLES, size=64)
+    assert items.paths == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    assert [item.photo for item in items] == items.paths
 
 
 def test_centre_crops_and_holes_are_those_that_training_validates_on(folder):
-    cases, pairs = Cases(folder, HOLES, size=64), ValidationPairs(folder, size=64)
-    assert len(cases) == len(pairs)
-    for case, index in zip(cases, range(len(pairs)), strict=True):
+    items, pairs = Items(folder, HOLES, size=64), ValidationPairs(folder, size=64)
+    assert len(items) == len(pairs)
+    for item, index in zip(items, range(len(pairs)), strict=True):
         example = pairs[index]
-        assert np.array_equal(case.image, tensor_to_image(example["image"][None])[0])
-        assert np.array_equal(case.hole, example["hole"][0].numpy() > 0.5)
+        assert np.array_equal(item.image, tensor_to_image(example["image"][None])[0])
+        assert np.array_equal(item.hole, example["hole"][0].numpy() > 0.5)
 
 
 def test_centre_crop_of_a_fitting_photograph_is_its_exact_middle(folder):
-    case = Cases(folder, HOLES, size=64)[0]
-    assert case.photo == "a/1.png"
-    pixels = np.asarray(Image.open(folder / case.photo))
-    assert np.array_equal(case.image, pixels[0:64, 13:77])
+    item = Items(folder, HOLES, size=64)[0]
+    assert item.photo == "a/1.png"
+    pixels = np.asarray(Image.open(folder / item.photo))
+    assert np.array_equal(item.image, pixels[0:64, 13:77])
 
 
 def test_square_crop_spans_the_shorter_side(folder):
     ramp = np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (100, 1, 3))
     (folder / "ramp").mkdir(exist_ok=True)
     Image.fromarray(ramp).save(folder / "ramp" / "ramp.png")
-    image = Cases(folder / "ramp", HOLES, size=64, crop="square")[0].image
+    image = Items(folder / "ramp", HOLES, size=64, crop="square")[0].image
     # The middle 100 of 200 columns, at 64 of 100 of the scale: levels 50 to 149.
     assert image[0, 0, 0] == pytest.approx(50.3, abs=1.5)
     assert image[0, -1, 0] == pytest.approx(148.7, abs=1.5)
 
 
 def test_stretched_crop_holds_the_whole_photograph(folder):
-    image = Cases(folder / "ramp", HOLES, size=64, crop="stretch")[0].image
+    image = Items(folder / "ramp", HOLES, size=64, crop="stretch")[0].image
     assert image.shape == (64, 64, 3)
     assert image[0, 0, 0] <= 2
     assert image[0, -1, 0] >= 197
@@ -71,15 +71,15 @@ def test_stretched_crop_holds_the_whole_photograph(folder):
 
 @pytest.mark.parametrize("crop", ["centre", "square", "stretch"])
 def test_every_photograph_gives_a_crop_of_the_size_asked_for(folder, crop):
-    for case in Cases(folder, HOLES, size=96, crop=crop):
-        assert case.image.shape == (96, 96, 3)
-        assert case.image.dtype == np.uint8
+    for item in Items(folder, HOLES, size=96, crop=crop):
+        assert item.image.shape == (96, 96, 3)
+        assert item.image.dtype == np.uint8
 
 
 def test_damaged_picture_is_black_in_the_hole_and_true_elsewhere(folder):
-    case = Cases(folder, HOLES, size=64)[2]
-    assert not case.damaged[case.hole].any()
-    assert np.array_equal(case.damaged[~case.hole], case.image[~case.hole])
+    item = Items(folder, HOLES, size=64)[2]
+    assert not item.damaged[item.hole].any()
+    assert np.array_equal(item.damaged[~item.hole], item.image[~item.hole])
 
 
 def test_key_tells_pixels_and_holes_apart():
@@ -88,7 +88,7 @@ def test_key_tells_pixels_and_holes_apart():
     other_image[0, 0, 0] = 1
     other_hole[0, 0] = True
     pairs = [(image, hole), (other_image, hole), (image, other_hole)]
-    assert len({Case("a", pixels, missing, "free-form").key for pixels, missing in pairs}) == 3
+    assert len({Item("a", pixels, missing, "free-form").key for pixels, missing in pairs}) == 3
 
 
 def test_broken_photographs_are_left_out_and_the_rest_keep_their_turn(folder, tmp_path):
@@ -96,13 +96,13 @@ def test_broken_photographs_are_left_out_and_the_rest_keep_their_turn(folder, tm
     (tmp_path / "b.png").write_bytes(b"no picture")
     Image.new("RGB", (64, 64)).save(tmp_path / "c.png")
     with pytest.warns(UserWarning, match=r"b\.png is skipped"):
-        cases = Cases(tmp_path, HOLES, size=64)
-    assert cases.paths == ["a.png", "c.png"]
-    assert 0.2 <= cases[1].ratio < 0.3
+        items = Items(tmp_path, HOLES, size=64)
+    assert items.paths == ["a.png", "c.png"]
+    assert 0.2 <= items[1].ratio < 0.3
 
 
 def test_folder_of_broken_photographs_alone_is_refused(tmp_path):
     (tmp_path / "b.png").write_bytes(b"no picture")
     skipped = pytest.warns(UserWarning, match="is skipped")
     with skipped, pytest.raises(TrainingError, match="not one photograph"):
-        Cases(tmp_path, HOLES, size=64)
+        Items(tmp_path, HOLES, size=64)

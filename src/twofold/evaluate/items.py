@@ -30,7 +30,7 @@ Crop = Literal["centre", "square", "stretch"]
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Item:
     """One picture with one hole.
 
     Attributes:
@@ -61,8 +61,8 @@ class Case:
         return digest(self.image, self.hole)
 
 
-class Cases(Sequence[Case]):
-    """The cases of one folder, read when they are asked for.
+class Items(Sequence[Item]):
+    """The items of one folder, read when they are asked for.
 
     Attributes:
         paths: of the photographs that can be read, within the folder, with forward slashes.
@@ -93,11 +93,11 @@ class Cases(Sequence[Case]):
         return len(self._positions)
 
     @overload
-    def __getitem__(self, index: int) -> Case: ...
+    def __getitem__(self, index: int) -> Item: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Case]: ...
-    def __getitem__(self, index: int | slice) -> Case | list[Case]:
-        """Read one case, or several.
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        """Read one item, or several.
 
         Raises:
             TrainingError: if a photograph has become unreadable since the start.
@@ -107,7 +107,7 @@ class Cases(Sequence[Case]):
         if not 0 <= index < len(self):
             raise IndexError(f"case {index} of {len(self)}")
         hole, kind = self._holes.draw(index, self.paths[index], self._size)
-        return Case(self.paths[index], self._image(self._positions[index]), hole, kind)
+        return Item(self.paths[index], self._image(self._positions[index]), hole, kind)
 
     def _image(self, position: int) -> npt.NDArray[np.uint8]:
         """The crop of a photograph."""

@@ -1,4 +1,4 @@
-"""Pictures that another tool has filled, behind the contract of all inpainters; and the cases it needs."""
+"""Pictures that another tool has filled, behind the contract of all inpainters; and the items it needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from twofold.errors import ImageError, InputError
-from twofold.evaluate.cases import Cases, digest
+from twofold.evaluate.items import Items, digest
 from twofold.inpainter import Channels, Detail, Inpainter, Progress, Result, Sample, SamplingChanges
 from twofold.pixels import ENDINGS, read_hole, read_photo, replacing, rgb8
 
@@ -23,24 +23,24 @@ PREFIX = "results:"
 """Begins the name of a model that is a folder of finished pictures."""
 
 
-class ReadyAnswers(Inpainter):
-    """Finished pictures in a folder, one a case, under the names that ``export_cases`` gives.
+class PrecomputedAnswers(Inpainter):
+    """Finished pictures in a folder, one a item, under the names that ``export_items`` gives.
 
-    ``NAME.png`` (or any other picture ending) is the answer to case NAME; ``NAME-1.png``, ``NAME-2.png``,
-    ... are several. A case is found by its damaged picture and hole, so a picture never answers another.
+    ``NAME.png`` (or any other picture ending) is the answer to item NAME; ``NAME-1.png``, ``NAME-2.png``,
+    ... are several. A item is found by its damaged picture and hole, so a picture never answers another.
 
     Attributes:
         name: for reports.
-        diverse: whether the first case has several answers.
+        diverse: whether the first item has several answers.
         fingerprint: None: files may change, and reading them is cheap.
     """
 
-    def __init__(self, folder: Path, cases: Cases, *, name: str | None = None) -> None:
-        """Find the answers to all cases.
+    def __init__(self, folder: Path, items: Items, *, name: str | None = None) -> None:
+        """Find the answers to all items.
 
         Args:
             folder: of the pictures.
-            cases: that they answer.
+            items: that they answer.
             name: for reports; None: the folder's.
 
         Raises:
@@ -49,17 +49,17 @@ class ReadyAnswers(Inpainter):
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder; give the folder of finished pictures after {PREFIX}")
         self.name = folder.name if name is None else name
-        self._cases = cases
+        self._cases = items
         self._positions: dict[str, int] = {}
         self._files: list[list[Path]] = []
-        for name in case_names(cases):
+        for name in item_names(items):
             files = [path for path in _candidates(folder / name) if path.is_file()]
             self._files.append(files or _numbered(folder / name))
-        missing = [name for name, files in zip(case_names(cases), self._files, strict=True) if not files]
+        missing = [name for name, files in zip(item_names(items), self._files, strict=True) if not files]
         if missing:
             shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
             raise InputError(
-                f"{folder} lacks {len(missing)} of {len(cases)} answers ({shown}); fill the pictures that "
+                f"{folder} lacks {len(missing)} of {len(items)} answers ({shown}); fill the pictures that "
                 "--export writes, and name each result like its picture"
             )
         self.diverse = len(self._files[0]) > 1
@@ -77,17 +77,17 @@ class ReadyAnswers(Inpainter):
         progress: Progress | None = None,
         on_sample: Callable[[Sample], None] | None = None,
     ) -> Result:
-        """Give the finished pictures of a case; see ``Inpainter.fill``.
+        """Give the finished pictures of a item; see ``Inpainter.fill``.
 
         Raises:
-            InputError: if the picture is of none of the cases, has too few answers, or one of another size.
+            InputError: if the picture is of none of the items, has too few answers, or one of another size.
             ImageError: if an answer cannot be read.
         """
         pixels = rgb8(read_photo(image).pixels)
         hole = read_hole(mask, *pixels.shape[:2])
         if not self._positions:
             self._positions = {
-                digest(case.damaged, case.hole): place for place, case in enumerate(self._cases)
+                digest(item.damaged, item.hole): place for place, item in enumerate(self._cases)
             }
         place = self._positions.get(digest(pixels, hole))
         if place is None:
@@ -110,24 +110,24 @@ class ReadyAnswers(Inpainter):
         return Result(answers, model=self.name, seed=seed)
 
 
-def case_names(cases: Cases) -> list[str]:
-    """A name for each case: its photograph's path without the ending, or with it where two would be equal."""
-    stems = [Path(path).with_suffix("").as_posix() for path in cases.paths]
+def item_names(items: Items) -> list[str]:
+    """A name for each item: its photograph's path without the ending, or with it where two would be equal."""
+    stems = [Path(path).with_suffix("").as_posix() for path in items.paths]
     times = Counter(stems)
-    return [path if times[stem] > 1 else stem for path, stem in zip(cases.paths, stems, strict=True)]
+    return [path if times[stem] > 1 else stem for path, stem in zip(items.paths, stems, strict=True)]
 
 
-def export_cases(cases: Cases, folder: Path, progress: Progress | None = None) -> None:
+def export_items(items: Items, folder: Path, progress: Progress | None = None) -> None:
     """Write what every model of an evaluation is given, for tools that cannot be called.
 
     ``images/NAME.png`` has black in the hole, ``masks/NAME.png`` is white there, ``truth/NAME.png`` is the
     photograph's crop. Each file is written whole or not at all.
     """
-    for done, (name, case) in enumerate(zip(case_names(cases), cases, strict=True), start=1):
+    for done, (name, item) in enumerate(zip(item_names(items), items, strict=True), start=1):
         pictures = {
-            "images": case.damaged,
-            "masks": case.hole.astype(np.uint8) * 255,
-            "truth": case.image,
+            "images": item.damaged,
+            "masks": item.hole.astype(np.uint8) * 255,
+            "truth": item.image,
         }
         for kind, pixels in pictures.items():
             path = folder / kind / f"{name}.png"
@@ -135,7 +135,7 @@ def export_cases(cases: Cases, folder: Path, progress: Progress | None = None) -
             with replacing(path) as part:
                 Image.fromarray(pixels).save(part, format="PNG")
         if progress is not None:
-            progress(done, len(cases))
+            progress(done, len(items))
 
 
 def _candidates(path: Path) -> list[Path]:

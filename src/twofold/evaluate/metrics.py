@@ -19,7 +19,7 @@ Kind = Literal["picture", "answers", "set"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One yardstick.
+    """One metric.
 
     Attributes:
         label: how tables head it.
