@@ -27,9 +27,10 @@ from reference_medfe import reference_generator
 from twofold.checkpoints.configs import config_from_dict
 from twofold.checkpoints.from_medfe import convert_generator, official_shapes
 from twofold.errors import InputError
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import MedfeConfig, paper
-from twofold.medfe.model import Medfe, build_medfe
-from twofold.medfe.packed import Precision, pack
+from twofold.medfe.fast.pack import Precision, prepack
+from twofold.medfe.official import OfficialMedfe
 
 Networks = dict[str, dict[str, Tensor]]
 Fill = Callable[[Tensor, Tensor], Tensor]
@@ -64,7 +65,7 @@ class MedfeBench:
 
     Attributes:
         reference: the official computation word by word, ``bench/literal_medfe.py``.
-        ours: ``medfe.model.Medfe`` in official mode, with the same weights converted and packed, float32.
+        ours: ``medfe.official.OfficialMedfe``, with the same weights converted and prepacked, float32.
         bf16: the same with products in bfloat16.
         max_difference: largest absolute difference of the first two answers, in [-1, 1].
         bf16_psnr: of the last to the second, in dB; white over black is the peak.
@@ -198,11 +199,11 @@ def _reference(networks: Networks, config: MedfeConfig) -> Fill:
     return lambda image, hole: reference_generator(networks, image, hole).image
 
 
-def _packed(precision: Precision) -> Callable[[Networks, MedfeConfig], Fill]:
+def _prepacked(precision: Precision) -> Callable[[Networks, MedfeConfig], Fill]:
     def form(networks: Networks, config: MedfeConfig) -> Fill:
-        network = Medfe(config)
+        network = OfficialMedfe(config)
         network.load_state_dict(convert_generator(networks, config))
-        pack(network, precision)
+        prepack(network, precision)
         return lambda image, hole: network(image, hole).image
 
     return form
@@ -210,8 +211,8 @@ def _packed(precision: Precision) -> Callable[[Networks, MedfeConfig], Fill]:
 
 FORMS: dict[str, Callable[[Networks, MedfeConfig], Fill]] = {
     "reference": _reference,
-    "ours": _packed("fp32"),
-    "bf16": _packed("bf16"),
+    "ours": _prepacked("fp32"),
+    "bf16": _prepacked("bf16"),
 }
 
 
@@ -235,7 +236,7 @@ def _fill_once(which: str, config: MedfeConfig, threads: int, seed: int) -> None
     with torch.inference_mode(), thread_count(threads):
         if which != "reference":
             torch.manual_seed(seed)
-            pack(build_medfe(config), "bf16" if which == "bf16" else "fp32")(image, hole)
+            prepack(build_medfe(config), "bf16" if which == "bf16" else "fp32")(image, hole)
         else:
             networks = seeded_networks(config, seed)
             del networks["D"], networks["F"]

@@ -22,7 +22,7 @@ from twofold.dsi.model import Dsi, build_dsi
 from twofold.engine.backends.precision import prepare
 from twofold.errors import InputError
 from twofold.medfe import config as medfe_sizes
-from twofold.medfe.model import Medfe
+from twofold.medfe.official import OfficialMedfe
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 Form = Literal["reference", "plain", "fp32", "bf16"]
@@ -86,7 +86,7 @@ def _network(model: str, seed: int) -> Any:
         torch.manual_seed(seed)
         if model == "medfe-full":
             config = medfe_sizes.paper("official")
-            medfe = Medfe(config)
+            medfe = OfficialMedfe(config)
             medfe.load_state_dict(convert_generator(seeded_networks(config, seed), config))
             return medfe.eval().requires_grad_(False)
         config_dsi = dsi_sizes.paper()

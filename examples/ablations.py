@@ -30,8 +30,8 @@ from twofold.evaluate.compare import Output, evaluate
 from twofold.evaluate.metrics import METRICS
 from twofold.evaluate.protocol import Protocol
 from twofold.evaluate.results import Report
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import MedfeConfig
-from twofold.medfe.model import build_medfe
 from twofold.metrics.statistics import bootstrap_interval, paired_test
 from twofold.pixels import replacing
 from twofold.train.checkpoint import list_checkpoints

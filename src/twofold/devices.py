@@ -5,8 +5,9 @@ PyTorch is imported when one of its devices is asked for: seeds are derived with
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,12 @@ from twofold.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+
+
+def return_freed_memory() -> None:
+    """Give what was freed back to the system, where the C library keeps it and can be asked for it: glibc."""
+    with suppress(OSError, AttributeError, TypeError):  # elsewhere
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def choose_device(name: str = "auto") -> torch.device:

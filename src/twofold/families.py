@@ -48,7 +48,7 @@ def _call(name: str) -> Callable[..., Any]:
 FAMILIES: dict[str, Family] = {
     "medfe": Family(
         config_class=_object("medfe.config:MedfeConfig"),
-        build=_call("medfe.model:build_medfe"),
+        build=_call("medfe.build:build_medfe"),
         export=_object("export.medfe:EXPORTER"),
         exported=_call("engine.backends.onnx.medfe:OnnxMedfe"),
     ),

@@ -18,9 +18,9 @@ from bilateral_maps import (
     spatial_weights,
     switch_halves,
 )
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import tiny
 from twofold.medfe.equalize import neighbours, range_propagation, spatial_propagation
-from twofold.medfe.model import build_medfe
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

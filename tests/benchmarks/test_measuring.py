@@ -13,8 +13,8 @@ from networks import MODELS, open_subject, picture
 from rates import describe_machine, matrix_rates
 from twofold.dsi.config import tiny as tiny_dsi
 from twofold.errors import InputError
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import MedfeConfig
-from twofold.medfe.model import build_medfe
 
 OFFICIAL = MedfeConfig(mode="official", encoder_channels=(2, 3, 4, 5, 5, 5), fill_channels=4, native_size=192)
 

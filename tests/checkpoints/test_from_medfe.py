@@ -30,7 +30,7 @@ from twofold.cli.main import main
 from twofold.errors import CheckpointError
 from twofold.medfe.config import MedfeConfig, paper
 from twofold.medfe.discriminator import Discriminators
-from twofold.medfe.model import Medfe
+from twofold.medfe.official import OfficialMedfe
 
 # Every width differs where the official network allows it, so that mixed-up layers are misshapen.
 CONFIG = MedfeConfig(
@@ -84,7 +84,9 @@ def test_full_size_has_the_tensors_and_values_of_the_specification():
 
 def test_the_table_names_every_layer_of_ours_once():
     with torch.device("meta"):
-        ours = {name.rpartition(".")[0] for name in Medfe(CONFIG).state_dict() if "mask_sums" not in name}
+        ours = {
+            name.rpartition(".")[0] for name in OfficialMedfe(CONFIG).state_dict() if "mask_sums" not in name
+        }
     table = layer_names(CONFIG)
     assert set(table) == ours
     assert len(set(table.values())) == len(table)
@@ -97,7 +99,7 @@ def test_the_table_names_every_layer_of_ours_once():
 @pytest.mark.parametrize("seed", range(4))
 def test_converted_weights_answer_as_the_literal_network(seed):
     networks = seeded_networks(CONFIG, seed)
-    network = Medfe(CONFIG)
+    network = OfficialMedfe(CONFIG)
     network.load_state_dict(convert_generator(networks, CONFIG))
     image, hole = seeded_picture(CONFIG.native_size, seed)
     with torch.inference_mode():
@@ -110,7 +112,7 @@ def test_converted_weights_answer_as_the_literal_network(seed):
 
 def test_every_tensor_of_a_checkpoint_has_an_influence(networks):
     image, hole = seeded_picture(CONFIG.native_size, 0)
-    network = Medfe(CONFIG)
+    network = OfficialMedfe(CONFIG)
 
     def answer(changed: dict[str, dict[str, torch.Tensor]]) -> torch.Tensor:
         network.load_state_dict(convert_generator(changed, CONFIG))
@@ -449,7 +451,7 @@ def test_names_and_shapes_are_those_of_the_official_checkpoint():
 @pytest.mark.usefixtures("two_threads")
 def test_full_size_answers_are_those_of_the_official_networks(converted, reference):
     network = build_network(load_weights(converted / "model.safetensors"))
-    assert isinstance(network, Medfe)
+    assert isinstance(network, OfficialMedfe)
     seen: dict[str, torch.Tensor] = {}
     network.encoder.register_forward_hook(lambda m, i, o: seen.update(encoder_out_6=o[5]))
     network.skips.register_forward_hook(lambda m, i, o: seen.update(encoder_out_1=i[1][0], bpa_out=i[0]))
@@ -498,7 +500,7 @@ def test_the_literal_network_is_the_official_one(official_folder, reference):
 @needs_reference
 def test_any_number_of_threads_stays_within_rounding_of_the_reference(converted, reference):
     network = build_network(load_weights(converted / "model.safetensors"))
-    assert isinstance(network, Medfe)
+    assert isinstance(network, OfficialMedfe)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -17,8 +17,8 @@ from twofold.engine.samples import MOST_ATTEMPTS, NEAR
 from twofold.engine.torch_inpainter import TorchInpainter
 from twofold.errors import InputError
 from twofold.inpainter import Result, Sample
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import tiny
-from twofold.medfe.model import build_medfe
 from twofold.network import FillingNetwork
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (200, 150, 3), np.uint8)

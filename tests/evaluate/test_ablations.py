@@ -15,8 +15,8 @@ from PIL import Image
 
 from twofold.checkpoints.format import save_weights
 from twofold.evaluate.results import Report, Row
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import MedfeConfig, small, tiny
-from twofold.medfe.model import build_medfe
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,7 +20,7 @@ from twofold.checkpoints.format import save_weights
 from twofold.dsi import config as dsi_config
 from twofold.dsi.model import build_dsi
 from twofold.medfe import config as medfe_config
-from twofold.medfe.model import build_medfe
+from twofold.medfe.build import build_medfe
 
 
 def exported_medfe(factory: pytest.TempPathFactory) -> Path:

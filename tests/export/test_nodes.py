@@ -20,7 +20,7 @@ from twofold.export.nodes import (
     to_range,
 )
 from twofold.export.parity import open_graph
-from twofold.medfe.prefill import OFFICIAL_COLOUR, mean_prefill
+from twofold.medfe.prefill import OFFICIAL_COLOR, mean_prefill
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 
@@ -42,7 +42,7 @@ def pipeline() -> onnx.ModelProto:
     planes = to_range(nodes, "image")
     missing, hidden = missing_of(nodes, "hole", "missing")
     diffused(nodes, planes, missing, "diffused", 6)
-    replaced(nodes, planes, missing, "replaced", OFFICIAL_COLOUR)
+    replaced(nodes, planes, missing, "replaced", OFFICIAL_COLOR)
     pixels = to_pixels(nodes, "diffused", "pixels")
     composited(nodes, pixels, "image", hidden, "filled")
     floats = dict.fromkeys(("diffused", "replaced", "missing"), TensorProto.FLOAT)
@@ -70,7 +70,7 @@ def test_prefills_and_borders_are_those_of_the_engine(
     tensor, missing = image_to_tensor(image), hole_to_tensor(hole)
     np.testing.assert_array_equal(found["missing"], missing)
     np.testing.assert_allclose(found["diffused"], diffuse(tensor, missing), atol=1e-5)
-    np.testing.assert_allclose(found["replaced"], mean_prefill(tensor, missing, OFFICIAL_COLOUR), atol=1e-6)
+    np.testing.assert_allclose(found["replaced"], mean_prefill(tensor, missing, OFFICIAL_COLOR), atol=1e-6)
     np.testing.assert_array_equal(found["pixels"], tensor_to_image(torch.from_numpy(found["diffused"])))
     np.testing.assert_array_equal(found["filled"], np.where(hole[..., None], found["pixels"], image))
 

@@ -18,8 +18,8 @@ from fuzz.limits import within
 from twofold.checkpoints.format import Weights, build_network, check_state, load_weights, save_weights
 from twofold.dsi.config import tiny as tiny_dsi
 from twofold.errors import CheckpointError
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import tiny as tiny_medfe
-from twofold.medfe.model import build_medfe
 
 DOCUMENT: dict[str, Any] = {"format": "twofold/1", "family": "medfe", "name": "x", "config": {}, "about": {}}
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import PRESETS, MedfeConfig, paper, small, tiny
-from twofold.medfe.model import Medfe
 
 
 def parameters(config: MedfeConfig) -> int:
     with torch.device("meta"):  # sizes only: nothing is allocated
-        return sum(p.numel() for p in Medfe(config).parameters())
+        return sum(p.numel() for p in build_medfe(config).parameters())
 
 
 def test_official_network_has_the_trainable_parameters_of_the_authors_code():
@@ -28,7 +28,7 @@ def test_paper_network_has_a_second_set_of_branch_weights():
 
 def test_small_network_is_small():
     with torch.device("meta"):
-        network = Medfe(small())
+        network = build_medfe(small())
     assert sum(p.numel() for p in network.parameters()) <= 12_000_000
     assert sum(2 * v.numel() for v in network.state_dict().values()) <= 25_000_000  # bytes in float16
 

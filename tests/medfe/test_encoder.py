@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import tiny
 from twofold.medfe.encoder import Encoder, ResidualBlock
 
@@ -33,7 +34,7 @@ def test_features_are_handed_on_before_their_activation():
     torch.testing.assert_close(second, F.instance_norm(raw), atol=1e-5, rtol=1e-4)
 
 
-def test_only_the_inner_stages_are_normalised():
+def test_only_the_inner_stages_are_normalized():
     assert [stage.norm is not None for stage in Encoder(tiny()).stages] == [
         False,
         True,
@@ -46,14 +47,14 @@ def test_only_the_inner_stages_are_normalised():
 
 @pytest.mark.parametrize(("mode", "padding"), [("paper", "constant"), ("official", "reflect")])
 def test_residual_block_is_two_padded_convolutions_and_a_shortcut(mode, padding):
-    block, features = ResidualBlock(8, tiny(mode)), random(2, 8, 4, 4)
+    block, features = build_medfe(tiny(mode)).encoder.middle[0], random(2, 8, 4, 4)
     inner = F.conv2d(F.pad(features, (2,) * 4, mode=padding), block.dilated.weight, dilation=2)
     inner = F.conv2d(F.pad(F.relu(F.instance_norm(inner)), (1,) * 4, mode=padding), block.plain.weight)
     torch.testing.assert_close(block(features), features + F.instance_norm(inner), atol=1e-5, rtol=1e-4)
 
 
 def test_paper_mode_has_a_bottleneck_of_a_single_position():
-    block = ResidualBlock(8, tiny())
+    block = ResidualBlock(8, "instance")
     features = random(1, 8, 1, 1)
     torch.testing.assert_close(block(features), features)  # instance norm leaves nothing of one position
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import MedfeConfig, tiny
-from twofold.medfe.model import Medfe, build_medfe
+from twofold.medfe.network import MedfeNetwork
 from twofold.network import FillingNetwork
 
 OFFICIAL = replace(tiny("official"), native_size=192)
@@ -24,7 +25,7 @@ ADDITIONS: dict[str, Any] = {
 VARIANTS = {"paper": tiny(), "official": OFFICIAL, "additions": replace(tiny(), **ADDITIONS)}
 
 
-def network(config: MedfeConfig, seed: int = 0) -> Medfe:
+def network(config: MedfeConfig, seed: int = 0) -> MedfeNetwork:
     torch.manual_seed(seed)
     built = build_medfe(config)
     with torch.no_grad():  # fresh weights of 0.02 hide what happens at these widths
@@ -101,18 +102,18 @@ def test_known_pixels_and_the_hole_itself_do_have_an_influence(variant):
         assert (filling(image, torch.zeros_like(hole)).image - before).abs().max() > 1e-3
 
 
-def trained_one_step(filling: Medfe) -> dict[str, torch.Tensor | None]:
+def trained_one_step(filling: MedfeNetwork) -> dict[str, torch.Tensor | None]:
     """Gradients of every parameter in a step that touches all outputs."""
     filling.train()
     output = filling(picture(2, 128, 128), holes(2, 128, 128))
-    optimiser = torch.optim.Adam(filling.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(filling.parameters(), lr=1e-3)
     target = picture(2, 128, 128, seed=9)
     loss = (output.image - target).abs().mean()
     for branch in (output.structure, output.texture):
         if branch is not None:
             loss = loss + (branch - target[..., ::8, ::8]).abs().mean()
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     with torch.no_grad():
         again = filling(picture(2, 128, 128), holes(2, 128, 128))
     assert torch.isfinite(loss)
@@ -219,7 +220,7 @@ def test_wrong_sizes_are_refused_in_words(config, image, hole, message):
     filling = network(config)
     with pytest.raises(ValueError, match=message):
         # Past the shape checks of the tests, as users call it.
-        filling._check_size(torch.zeros(image), torch.zeros(hole))
+        filling.check_size(torch.zeros(image), torch.zeros(hole))
 
 
 def test_fresh_weights_are_the_official_ones():

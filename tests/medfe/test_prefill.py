@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twofold.diffusion import diffuse
-from twofold.medfe.prefill import MEAN_COLOUR, OFFICIAL_COLOUR, mean_prefill
+from twofold.medfe.prefill import MEAN_COLOR, OFFICIAL_COLOR, mean_prefill
 
 
 def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -21,8 +21,8 @@ def random_hole(height: int, width: int, share: float, seed: int = 0) -> torch.T
 
 def test_mean_colours_are_the_numbers_of_the_papers_code():
     hole = torch.ones(2, 1, 4, 4)
-    official = mean_prefill(picture(4, 4), hole, OFFICIAL_COLOUR)[0, :, 0, 0]
-    ours = mean_prefill(picture(4, 4), hole, MEAN_COLOUR)[0, :, 0, 0]
+    official = mean_prefill(picture(4, 4), hole, OFFICIAL_COLOR)[0, :, 0, 0]
+    ours = mean_prefill(picture(4, 4), hole, MEAN_COLOR)[0, :, 0, 0]
     torch.testing.assert_close(official, torch.tensor([-0.035294, -0.184314, -0.082353]), atol=1e-6, rtol=0)
     torch.testing.assert_close(ours, official[[0, 2, 1]])  # the official code swaps green and blue
 
@@ -40,7 +40,7 @@ def test_a_constant_picture_stays_constant(height, width, level, share):
     torch.testing.assert_close(diffuse(image, hole), image, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("prefill", [diffuse, lambda i, h: mean_prefill(i, h, MEAN_COLOUR)])
+@pytest.mark.parametrize("prefill", [diffuse, lambda i, h: mean_prefill(i, h, MEAN_COLOR)])
 def test_known_pixels_are_untouched_and_the_hole_has_no_influence(prefill):
     image, hole = picture(37, 22), random_hole(37, 22, 0.6)
     filled = prefill(image, hole)

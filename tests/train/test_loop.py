@@ -12,8 +12,8 @@ import torch
 from train.states import assert_same, state
 from train.tiny_run import run
 from twofold.errors import CheckpointError, TrainingError
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import tiny
-from twofold.medfe.model import build_medfe
 from twofold.train import medfe
 from twofold.train.checkpoint import list_checkpoints
 from twofold.train.loop import LoopConfig

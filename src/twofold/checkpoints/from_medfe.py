@@ -21,8 +21,7 @@ from twofold.checkpoints.released import FILE_NAME
 from twofold.errors import CheckpointError
 from twofold.medfe.config import MedfeConfig, paper
 from twofold.medfe.discriminator import PatchDiscriminator
-from twofold.medfe.model import Medfe
-from twofold.medfe.official import fold_mask_convs
+from twofold.medfe.official import OfficialMedfe, constant_mask_sums
 
 DISCRIMINATORS_NAME = "discriminators.safetensors"
 SPELLINGS = {"EN": ("EN",), "DE": ("DE",), "MEDFE": ("MEDEF", "MEDFE"), "D": ("D",), "F": ("F",)}
@@ -110,7 +109,7 @@ def official_shapes(config: MedfeConfig) -> dict[str, dict[str, tuple[int, ...]]
         config: of official mode; the full-size network is ``medfe.config.paper("official")``.
     """
     with torch.device("meta"), Undrawn():  # shapes only: nothing is allocated or drawn
-        ours, discriminator = Medfe(config).state_dict(), PatchDiscriminator().state_dict()
+        ours, discriminator = OfficialMedfe(config).state_dict(), PatchDiscriminator().state_dict()
     table = layer_names(config)
     shapes: dict[str, dict[str, tuple[int, ...]]] = {net: {} for net in SPELLINGS}
     for name, value in ours.items():
@@ -136,7 +135,7 @@ def convert_generator(networks: Mapping[str, State], config: MedfeConfig) -> dic
         config: of official mode, of the weights' sizes.
 
     Returns:
-        The state dict of ``medfe.model.Medfe``, float32.
+        The state dict of ``medfe.official.OfficialMedfe``, float32.
     """
     table = layer_names(config)
     theirs_to_ours = {entry: ours for ours, entry in table.items()}
@@ -149,7 +148,7 @@ def convert_generator(networks: Mapping[str, State], config: MedfeConfig) -> dic
                 state[f"{theirs_to_ours[net, layer]}.{leaf}"] = value.float()
     side = config.native_size // 8
     for ours, names in mask_weight_names(config).items():
-        state[ours] = fold_mask_convs([networks["MEDFE"][name] for name in names], side)
+        state[ours] = constant_mask_sums([networks["MEDFE"][name] for name in names], side)
     return state
 
 

@@ -64,4 +64,4 @@ class TorchInpainter(NetworkInpainter):
 
 def _unusual_precision(network: FillingNetwork) -> str:
     """Answers in another precision are other answers."""
-    return ", bf16" if getattr(network, "packed", None) == "bf16" else ""
+    return ", bf16" if getattr(network, "prepacked", None) == "bf16" else ""

@@ -20,8 +20,7 @@ from twofold.export.parity import UNROUNDED, Differences, close, one_level, open
 from twofold.export.tracing import Axes, trace
 from twofold.medfe.config import MedfeConfig
 from twofold.medfe.fill import FEATURE_FACTOR
-from twofold.medfe.model import SIZE_MULTIPLE, Medfe
-from twofold.medfe.prefill import MEAN_COLOUR, OFFICIAL_COLOUR
+from twofold.medfe.network import SIZE_MULTIPLE, MedfeNetwork
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 LEVELS = 12
@@ -32,7 +31,7 @@ VIEWS = ("structure", "texture")
 class _Complete(nn.Module):
     """All of MEDFE but the prefill."""
 
-    def __init__(self, network: Medfe) -> None:
+    def __init__(self, network: MedfeNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -42,7 +41,7 @@ class _Complete(nn.Module):
         return (output.image.clamp(-1, 1), *views)
 
 
-def medfe_graph(network: Medfe) -> onnx.ModelProto:
+def medfe_graph(network: MedfeNetwork) -> onnx.ModelProto:
     """Write MEDFE down, prefill, rounding and compositing included.
 
     ============= ==================== ===========================================================
@@ -84,7 +83,7 @@ def _plane(view: str) -> str:
     return f"{view}/plane"
 
 
-def _surround(graph: onnx.GraphProto, network: Medfe, views: list[str]) -> None:
+def _surround(graph: onnx.GraphProto, network: MedfeNetwork, views: list[str]) -> None:
     """Put what turns pixels into planes before the traced graph, and the way back behind it."""
     config = network.config
     before, after = Nodes("before"), Nodes("after")
@@ -93,8 +92,7 @@ def _surround(graph: onnx.GraphProto, network: Medfe, views: list[str]) -> None:
     if config.prefill == "diffusion":
         diffused(before, planes, missing, "prefilled", LEVELS)
     else:
-        color = OFFICIAL_COLOUR if config.mode == "official" else MEAN_COLOUR
-        replaced(before, planes, missing, "prefilled", color)
+        replaced(before, planes, missing, "prefilled", network.mean_color)
     answer = to_pixels(after, UNROUNDED, "answer")
     composited(after, answer, "image", hidden, "filled")
     for view in views:
@@ -122,7 +120,7 @@ def _declare(graph: onnx.GraphProto, config: MedfeConfig, views: list[str]) -> N
     graph.output.append(declared(UNROUNDED, TensorProto.FLOAT, [batch, 3, *sides]))
 
 
-def check_medfe(model: onnx.ModelProto, network: Medfe, source: str) -> Differences:
+def check_medfe(model: onnx.ModelProto, network: MedfeNetwork, source: str) -> Differences:
     """Compare the graph of ``medfe_graph`` with its network, at several sizes.
 
     Args:
@@ -163,7 +161,7 @@ def check_medfe(model: onnx.ModelProto, network: Medfe, source: str) -> Differen
     return differences
 
 
-def _export(network: Medfe, weights: Weights, int8: Path | None) -> Graphs:
+def _export(network: MedfeNetwork, weights: Weights, int8: Path | None) -> Graphs:
     model = medfe_graph(network)
     differences = check_medfe(model, network, weights.name)
     drop_output(model, UNROUNDED)

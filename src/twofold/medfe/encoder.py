@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 from twofold.medfe.config import MedfeConfig
 from twofold.medfe.convs import ChannelNorm, Norm, leaky
 
+Padding = Literal["constant", "reflect"]
 INPUT_CHANNELS = 6  # the prefilled picture, and "1 = known" three times
 
 
@@ -17,16 +20,17 @@ class Encoder(nn.Module):
 
     Args:
         config: sizes of the network.
+        padding: of the bottleneck, ``constant`` (zeros) or, as in the official code, ``reflect``.
     """
 
-    def __init__(self, config: MedfeConfig) -> None:
+    def __init__(self, config: MedfeConfig, padding: Padding = "constant") -> None:
         super().__init__()
         channels = (INPUT_CHANNELS, *config.encoder_channels)
         self.stages = nn.ModuleList(
             EncoderStage(channels[i], channels[i + 1], config.norm, normalised=0 < i < 5) for i in range(6)
         )
         self.middle = nn.Sequential(
-            *(ResidualBlock(channels[-1], config) for _ in range(config.residual_blocks))
+            *(ResidualBlock(channels[-1], config.norm, padding) for _ in range(config.residual_blocks))
         )
 
     def forward(self, picture: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
@@ -66,14 +70,14 @@ class ResidualBlock(nn.Module):
     pads with zeros instead, so that pictures of 64 and 128 pixels a side pass as well.
     """
 
-    def __init__(self, channels: int, config: MedfeConfig) -> None:
+    def __init__(self, channels: int, norm: Norm, padding: Padding = "constant") -> None:
         super().__init__()
-        self.padding = "reflect" if config.mode == "official" else "constant"
-        affine = config.norm == "group"
+        self.padding = padding
+        affine = norm == "group"
         self.dilated = nn.Conv2d(channels, channels, kernel_size=3, dilation=2, bias=False)
-        self.dilated_norm = ChannelNorm(config.norm, channels, affine=affine)
+        self.dilated_norm = ChannelNorm(norm, channels, affine=affine)
         self.plain = nn.Conv2d(channels, channels, kernel_size=3, bias=False)
-        self.plain_norm = ChannelNorm(config.norm, channels, affine=affine)
+        self.plain_norm = ChannelNorm(norm, channels, affine=affine)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Refine without changing the size."""

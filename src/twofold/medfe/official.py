@@ -1,9 +1,11 @@
-"""What only the authors' code does: the parts of official mode, quirk by quirk.
+"""The network of the authors' code, quirk by quirk: official mode.
 
 Reproduced because the released weights depend on it; ``docs/papers/medfe.md`` lists every quirk.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from einops import rearrange
@@ -13,10 +15,86 @@ from torch.nn import functional as F
 
 from twofold.medfe.config import MedfeConfig
 from twofold.medfe.convs import ChannelNorm, ConvNormAct, leaky
+from twofold.medfe.decoder import Decoder, SkipConnections
+from twofold.medfe.encoder import Encoder
 from twofold.medfe.equalize import ChannelReweighing, neighbours, spatial_propagation
-from twofold.medfe.fill import FEATURE_FACTOR, FilledFeatures, TextureGathering
+from twofold.medfe.fill import FEATURE_FACTOR, TextureGathering
+from twofold.medfe.network import MedfeNetwork, MedfeOutput, encoder_input, seen_as_rgb
+from twofold.medfe.prefill import OFFICIAL_COLOR
+from twofold.tensors import Hole, Image
 
 Features = Float[Tensor, "b c h w"]
+
+
+class OfficialMedfe(MedfeNetwork):
+    """The generator of the authors' code, at its native size alone.
+
+    Quirk: both branches are seen as pictures through one layer. The others are those of its parts.
+
+    Args:
+        config: sizes, of official mode.
+    """
+
+    mode = "official"
+    mean_color = OFFICIAL_COLOR
+
+    def __init__(self, config: MedfeConfig) -> None:
+        super().__init__(config)
+        channels = config.fill_channels
+        self.encoder = OfficialEncoder(config, padding="reflect")
+        self.filling = OfficialFilling(config)
+        self.fuse = ConvNormAct(2 * channels, 2 * channels, 1, config.norm)
+        self.equalization = OfficialEqualization(config)
+        self.skips = SkipConnections(config)
+        self.decoder = Decoder(config)
+        self.structure_to_rgb = nn.Conv2d(channels, 3, kernel_size=1)
+
+    def complete(self, prefilled: Image, hole: Hole) -> MedfeOutput:
+        """Fill a hole that has been prefilled, [b 3 h w] in [-1, 1]; hole [b 1 h w], 1 = missing."""
+        picture = encoder_input(prefilled, hole)
+        pyramid = self.encoder(picture)
+        structure, texture = self.filling(pyramid)
+        equalized = self.equalization(self.fuse(torch.cat([structure, texture], dim=1)))
+        decoded = self.decoder(self.skips(equalized, pyramid), picture)
+        return MedfeOutput(
+            self.answer(decoded, prefilled),
+            seen_as_rgb(structure, self.structure_to_rgb),
+            seen_as_rgb(texture, self.structure_to_rgb),
+        )
+
+    @property
+    def size_multiple(self) -> int:
+        """Quirk: the official layout works at one size only."""
+        return self.native_size
+
+    def check_size(self, image: Tensor, hole: Tensor) -> None:
+        """Refuse all sizes but the native one, besides what every network refuses.
+
+        Raises:
+            ValueError: if hole and image do not fit each other, or are not of the native size.
+        """
+        height, width = image.shape[-2:]
+        if (height, width) != (self.native_size, self.native_size):
+            raise ValueError(
+                f"official mode works at {self.native_size}x{self.native_size} only (its bilateral "
+                f"propagation mixes channels with positions), got {width}x{height}; "
+                "resize, or use mode='paper'"
+            )
+        super().check_size(image, hole)
+
+
+class OfficialEncoder(Encoder):
+    """The encoder, whose first five features are handed on activated.
+
+    Quirk: LeakyReLUs in place change them before they skip ahead, and the filling activates them again.
+    """
+
+    def forward(self, picture: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
+        """Encode at 1/2, 1/4, 1/8, 1/16, 1/32 and 1/64 of the side; the sixth feature is not activated."""
+        pyramid: list[Tensor] = []
+        for stage in list(self.stages)[:5]:
+            pyramid.append(leaky(stage(pyramid[-1] if pyramid else picture)))
+        return [*pyramid, self.middle(self.stages[5](pyramid[-1]))]
 
 
 class OfficialFilling(nn.Module):
@@ -37,29 +115,29 @@ class OfficialFilling(nn.Module):
         self.gather_texture = TextureGathering(config)
         self.gather_structure = ConvNormAct(config.encoder_channels[3], channels, 1, norm)
         self.streams = nn.ModuleList(
-            FoldedStream(channels, kernel, config, side) for kernel in config.fill_kernels
+            OfficialStream(channels, kernel, config, side) for kernel in config.fill_kernels
         )
-        if len(config.fill_kernels) != 3:
-            raise ValueError(
-                f"official mode merges three streams by a shared layer, got {config.fill_kernels}"
-            )
 
-    def forward(self, pyramid: list[Tensor], hole: Tensor) -> FilledFeatures:
-        """Fill both branches as one batch; ``hole`` is ignored, as in the official code."""
-        activated = [leaky(features) for features in pyramid]
-        deep = [self.gather_structure(feature, like=activated[2]) for feature in activated[3:]]
+    def forward(self, pyramid: list[Tensor]) -> tuple[Features, Features]:
+        """Fill both branches as one batch, without a hole, as in the official code: structure and texture."""
         merge = self.gather_texture.merge  # the one layer that the official code uses four times
-        structure = merge(torch.cat(deep, dim=1))
-        both = torch.cat([structure, self.gather_texture(activated)])  # (2 b) c h w
+        both = self.gather(pyramid)
         filled = merge(torch.cat([stream(both) for stream in self.streams], dim=1))
         structure_filled, texture_filled = filled.chunk(2)
-        return FilledFeatures(structure_filled, texture_filled)
+        return structure_filled, texture_filled
+
+    def gather(self, pyramid: list[Tensor]) -> Features:
+        """The features of both branches, structure first, as one batch."""
+        activated = [leaky(features) for features in pyramid]
+        deep = [self.gather_structure(feature, like=activated[2]) for feature in activated[3:]]
+        structure = self.gather_texture.merge(torch.cat(deep, dim=1))
+        return torch.cat([structure, self.gather_texture(activated)])  # (2 b) c h w
 
 
-class FoldedStream(nn.Module):
-    """A stack of the official partial convolutions, their constant mask sums folded.
+class OfficialStream(nn.Module):
+    """A stack of the official partial convolutions over their constant mask sums.
 
-    The official layer divides by a frozen random convolution of its mask. The first mask is all ones
+    Quirk: the layer divides by a frozen random convolution of its mask. The first mask is all ones
     and the weights never change, so the divisor is one map per layer: it is computed once, here or
     when a checkpoint is converted, and kept instead of the weights.
 
@@ -79,8 +157,8 @@ class FoldedStream(nn.Module):
             for _ in range(config.fill_depth)
         )
         self.norms = nn.ModuleList(ChannelNorm(config.norm, channels) for _ in range(config.fill_depth))
-        weights = [torch.randn(channels, channels, kernel, kernel) * 0.02 for _ in range(config.fill_depth)]
-        self.register_buffer("mask_sums", fold_mask_convs(weights, side))
+        weights = (torch.randn(channels, channels, kernel, kernel) * 0.02 for _ in range(config.fill_depth))
+        self.register_buffer("mask_sums", constant_mask_sums(weights, side))
 
     def forward(self, features: Features) -> Features:
         """Convolve, divide by the mask sums, normalise, activate."""
@@ -92,19 +170,19 @@ class FoldedStream(nn.Module):
         return features
 
 
-def fold_mask_convs(weights: list[Float[Tensor, "c c k k"]], side: int) -> Float[Tensor, "depth c h w"]:
+def constant_mask_sums(
+    weights: Iterable[Float[Tensor, "c c k k"]], side: int
+) -> Float[Tensor, "depth c h w"]:
     """The mask sums of a stack of official partial convolutions whose first mask is all ones.
 
     Args:
         weights: the frozen mask weights, first layer first.
         side: height and width of the features.
     """
-    mask = torch.ones(1, weights[0].shape[1], side, side)
-    sums = []
+    sums: list[Tensor] = []
     for weight in weights:
-        summed = F.conv2d(mask, weight.float(), padding=weight.shape[-1] // 2)
-        sums.append(summed)
-        mask = (summed != 0).float()
+        mask = (sums[-1] != 0).float() if sums else torch.ones(1, weight.shape[1], side, side)
+        sums.append(F.conv2d(mask, weight.float(), padding=weight.shape[-1] // 2))
     return torch.cat(sums)
 
 
@@ -126,8 +204,8 @@ class OfficialEqualization(nn.Module):
     def forward(self, features: Features) -> Features:
         """Reweigh, propagate, combine."""
         features = self.reweigh(features)
-        spatial = _as_if_transposed(spatial_propagation(features, self.sigma))
-        ranged = _as_if_transposed(official_range_propagation(features, self.window))
+        spatial = as_if_transposed(spatial_propagation(features, self.sigma))
+        ranged = as_if_transposed(official_range_propagation(features, self.window))
         return self.combine(torch.cat([spatial, ranged], dim=1))
 
 
@@ -146,11 +224,11 @@ def official_range_propagation(features: Features, window: int) -> Features:
     weights = torch.softmax(torch.stack(scores, dim=1), dim=1)  # b (window window) h w
     total = torch.zeros_like(features)
     for index, neighbour in enumerate(neighbours(features, window)):
-        total = total + weights[:, index, None] * neighbour
+        total = torch.addcmul(total, weights[:, index, None], neighbour)
     return total
 
 
-def _as_if_transposed(features: Features) -> Features:
+def as_if_transposed(features: Features) -> Features:
     """Quirk: the official code lists positions x channels and reads the list as channels x positions."""
     height, width = features.shape[-2:]
     listed = rearrange(features, "b c h w -> b (h w) c").contiguous()

@@ -6,14 +6,14 @@ import torch
 
 from twofold.tensors import Hole, Image
 
-MEAN_COLOUR = (123.0, 117.0, 104.0)  # ImageNet's mean, RGB in [0, 255]
-OFFICIAL_COLOUR = (123.0, 104.0, 117.0)  # the official code swaps green and blue
+MEAN_COLOR = (123.0, 117.0, 104.0)  # ImageNet's mean, RGB in [0, 255]
+OFFICIAL_COLOR = (123.0, 104.0, 117.0)  # the official code swaps green and blue
 
 
-def mean_prefill(image: Image, hole: Hole, colour: tuple[float, float, float]) -> Image:
+def mean_prefill(image: Image, hole: Hole, color: tuple[float, float, float]) -> Image:
     """Replace the hole by one colour, given as RGB in [0, 255]; the image itself is not changed.
 
-    Official mode gives ``OFFICIAL_COLOUR``, the mean colour with green and blue swapped.
+    Official mode gives ``OFFICIAL_COLOR``, the mean colour with green and blue swapped.
     """
-    level = torch.tensor(colour, device=image.device, dtype=image.dtype).view(1, 3, 1, 1) / 127.5 - 1
+    level = torch.tensor(color, device=image.device, dtype=image.dtype).view(1, 3, 1, 1) / 127.5 - 1
     return torch.where(hole > 0, level, image)

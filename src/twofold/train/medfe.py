@@ -17,9 +17,10 @@ from twofold.errors import CheckpointError, InputError
 from twofold.features.lpips import LPIPSHeads
 from twofold.features.vgg import VGG16, pretrained_vgg16
 from twofold.medfe import objective
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import PRESETS, MedfeConfig, Mode
 from twofold.medfe.discriminator import LOCAL_SIZE, Discriminators, random_corner
-from twofold.medfe.model import Medfe, MedfeOutput, build_medfe
+from twofold.medfe.network import MedfeNetwork, MedfeOutput
 from twofold.train.descent import descend
 from twofold.train.feature_judging import FeatureJudging
 from twofold.train.feature_views import feature_views
@@ -158,7 +159,7 @@ class MedfeRecipe:
         self.config = config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.generator: Medfe = build_medfe(config.network)
+            self.generator: MedfeNetwork = build_medfe(config.network)
             self.discriminators = Discriminators(config.discriminator_width)
         self.fresh: list[str] = [] if start is None else _begin_with(self.generator, start)
         weights = config.weights

@@ -12,8 +12,8 @@ from twofold.cli.main import main
 from twofold.engine.backends import precision
 from twofold.engine.load import load
 from twofold.errors import InputError
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import tiny
-from twofold.medfe.model import build_medfe
 from twofold.pixels import read_photo
 
 
@@ -38,7 +38,7 @@ def test_bfloat16_hardly_changes_a_picture_and_names_itself():
 @pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp32")])
 def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, native, expected):
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: native)
-    assert precision.prepare(build_medfe(tiny()), "auto", torch.device("cpu")).packed == expected
+    assert precision.prepare(build_medfe(tiny()), "auto", torch.device("cpu")).prepacked == expected
 
 
 def test_instructions_are_looked_for_where_pytorch_can_tell(monkeypatch):
@@ -52,7 +52,7 @@ def test_instructions_are_looked_for_where_pytorch_can_tell(monkeypatch):
 def test_other_devices_keep_the_network_as_it_is():
     network = build_medfe(tiny())
     assert precision.prepare(network, "auto", torch.device("meta")) is network
-    assert network.packed is None
+    assert network.prepacked is None
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from twofold.engine.load import load
 from twofold.engine.model_name import Typed
 from twofold.errors import CheckpointError, ImageError, InputError
 from twofold.inpainter import Inpainter, Sample
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import tiny as tiny_medfe
-from twofold.medfe.model import build_medfe
 from twofold.serve.errors import ApiError
 from twofold.serve.jobs import model_pool as module
 from twofold.serve.jobs.model_pool import ModelPool

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 
 from twofold.errors import InputError
-from twofold.medfe.model import Medfe
-from twofold.medfe.packed import pack
+from twofold.medfe.fast.pack import prepack
+from twofold.medfe.network import MedfeNetwork
 from twofold.network import FillingNetwork
 
 Precision = Literal["fp32", "bf16", "auto"]
@@ -30,7 +30,7 @@ def prepare(network: FillingNetwork, precision: Precision, device: torch.device)
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}; choose from {', '.join(PRECISIONS)}")
-    if not isinstance(network, Medfe) or device.type != "cpu":
+    if not isinstance(network, MedfeNetwork) or device.type != "cpu":
         if precision == "bf16":
             raise InputError(
                 "bf16 is for MEDFE on a CPU; leave precision out, or choose medfe-small and device cpu"
@@ -38,7 +38,7 @@ def prepare(network: FillingNetwork, precision: Precision, device: torch.device)
         return network
     if precision == "auto":
         precision = "bf16" if multiplies_bfloat16() else "fp32"
-    return pack(network, precision)
+    return prepack(network, precision)
 
 
 def multiplies_bfloat16() -> bool:

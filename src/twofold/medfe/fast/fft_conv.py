@@ -21,7 +21,7 @@ ANSWERED = 8  # positions a side that one tile answers
 SINGLE = 4  # frequencies of a tile of even size that are real: both axes at 0 or at half the size
 
 
-class SpectralConv(nn.Module):
+class FftConv(nn.Module):
     """A convolution of stride 1 that keeps the height and width, computed over frequencies; inference only.
 
     Args:
@@ -36,18 +36,21 @@ class SpectralConv(nn.Module):
         self.kernel, self.size = kernel, ANSWERED + kernel - 1
         self.outputs = outputs
         self.complex_rows = self.size**2 - SINGLE
-        taps = _transform(self.size)[:, :kernel, :kernel].reshape(self.size**2, kernel**2).float()
+        taps = tile_transform(self.size)[:, :kernel, :kernel].reshape(self.size**2, kernel**2).float()
         listed = weight.detach().float().permute(2, 3, 1, 0).reshape(kernel**2, inputs * outputs)
-        spectrum = taps @ listed.to(taps.device)
-        pairs = spectrum[: self.complex_rows].view(-1, 2, inputs, outputs).to(dtype)
-        # A correlation multiplies by the conjugate.
-        self.real = _constant(pairs[:, 0].contiguous())
-        self.imaginary = _constant(-pairs[:, 1].contiguous())
-        self.single = _constant(spectrum[self.complex_rows :].view(SINGLE, inputs, outputs).to(dtype))
+
+        def spectrum(rows: Tensor) -> nn.Parameter:
+            return nn.Parameter((rows @ listed).view(-1, inputs, outputs).to(dtype), requires_grad=False)
+
+        self.real = spectrum(taps[: self.complex_rows : 2])
+        self.imaginary = spectrum(
+            -taps[1 : self.complex_rows : 2]
+        )  # a correlation multiplies by the conjugate
+        self.single = spectrum(taps[self.complex_rows :])
         for name, matrix in _matrices(self.size).items():
             self.register_buffer(name, matrix.clone(), persistent=False)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> SpectralConv:
+    def _apply(self, fn: Any, recurse: bool = True) -> FftConv:
         """Stay as it is: ``network.float()`` would undo the precision."""
         return self
 
@@ -59,21 +62,39 @@ class SpectralConv(nn.Module):
 
     def forward(self, features: Float[Tensor, "b into h w"]) -> Float[Tensor, "b out h w"]:
         """Convolve; the answer is float32, its channels last in memory."""
-        batch, inputs, height, width = features.shape
-        size, outputs, half = self.size, self.outputs, self.size // 2
+        batch, _, height, width = features.shape
         rows, columns = -(-height // ANSWERED), -(-width // ANSWERED)
-        tiles = self._tiles(features, rows, columns)  # size x, size y, b, rows, columns, c
-        count = batch * rows * columns
-        across = torch.mm(self.across, tiles.view(size, -1))
-        spectrum = torch.bmm(self.down, across.view(half, 2 * size, count * inputs))
-        products, crossed = self._products(spectrum.view(size**2, count, inputs))
-        lines = torch.bmm(self.up, products.view(half, 2 * size, -1))
-        lines = torch.baddbmm(lines, self.up_crossed, crossed.view(half, 2 * size, -1))
-        answer = torch.mm(self.back, lines.view(size, -1))
-        answer = answer.view(ANSWERED, ANSWERED, batch, rows, columns, outputs)
+        tiles = self._tiles(features, rows, columns)
+        pairs = torch.mm(self.across, tiles.view(self.size, -1)).view(self.size // 2, 2 * self.size, -1)
+        del tiles
+        lines = pairs.new_empty(self.size // 2, 2 * ANSWERED, batch * rows * columns * self.outputs)
+        for index, pair in enumerate(pairs):
+            self._line(index, pair, lines[index])
+        answer = torch.mm(self.back, lines.view(self.size, -1))
+        answer = answer.view(ANSWERED, ANSWERED, batch, rows, columns, self.outputs)
         answer = answer.permute(2, 3, 1, 4, 0, 5)  # b rows y columns x c
-        answer = answer.reshape(batch, rows * ANSWERED, columns * ANSWERED, outputs)
+        answer = answer.reshape(batch, rows * ANSWERED, columns * ANSWERED, self.outputs)
         return answer[:, :height, :width].permute(0, 3, 1, 2)
+
+    def _line(self, index: int, pair: Float[Tensor, "positions _"], out: Float[Tensor, "answered _"]) -> None:
+        """One pair of lines from positions to frequencies, times the weights, and back.
+
+        Products with the weights' real and imaginary part stay apart; the way back adds them up. Pair after
+        pair, so that what lies between stays in the cache.
+        """
+        size, inputs, dtype = self.size, self.real.shape[1], self.real.dtype
+        spectrum = torch.mm(self.down[index], pair).to(dtype).view(2 * size, -1, inputs)
+        last = index == size // 2 - 1
+        count = size - 2 if last else size  # of complex frequencies
+        own = slice(index * size, index * size + count)
+        rows = spectrum[: 2 * count].view(count, -1, inputs)  # of both parts
+        products = spectrum.new_empty(2 * size, spectrum.shape[1], self.outputs)
+        torch.bmm(rows, self.real[own], out=products[: 2 * count].view(count, -1, self.outputs))
+        crossed = torch.bmm(rows, self.imaginary[own]).view(2 * count, -1)
+        if last:
+            torch.bmm(spectrum[2 * count :], self.single, out=products[2 * count :])
+        torch.mm(self.up[index], products.float().view(2 * size, -1), out=out)
+        out.addmm_(self.up_crossed[index, :, : 2 * count], crossed.float())
 
     def _tiles(self, features: Tensor, rows: int, columns: int) -> Tensor:
         """Overlapping tiles, zero outside the map, with the position within a tile first."""
@@ -85,27 +106,10 @@ class SpectralConv(nn.Module):
         windows = padded.unfold(1, self.size, ANSWERED).unfold(2, self.size, ANSWERED)
         return windows.permute(5, 4, 0, 1, 2, 3).contiguous()
 
-    def _products(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
-        """Multiply each frequency by the weights' real and by their imaginary part.
 
-        Rows of real and imaginary parts stay apart; the way back adds them up.
-        """
-        dtype = self.real.dtype
-        frequencies, count, inputs = spectrum.shape
-        pairs, end = self.complex_rows // 2, self.complex_rows
-        spectrum = spectrum.to(dtype)
-        products = spectrum.new_empty(frequencies, count, self.outputs)
-        crossed = spectrum.new_empty(frequencies, count, self.outputs)
-        complex_part = spectrum[:end].view(pairs, 2 * count, inputs)
-        torch.bmm(complex_part, self.real, out=products[:end].view(pairs, 2 * count, self.outputs))
-        torch.bmm(complex_part, self.imaginary, out=crossed[:end].view(pairs, 2 * count, self.outputs))
-        torch.bmm(spectrum[end:], self.single, out=products[end:])
-        crossed[end:] = 0
-        return products.float(), crossed.float()
-
-
-def _constant(value: Tensor) -> nn.Parameter:
-    return nn.Parameter(value, requires_grad=False)
+def spectrum_bytes(weight: Float[Tensor, "out into k k"], dtype: torch.dtype) -> int:
+    """What the weights of a convolution over frequencies take; seven times of 7x7 ones is 4 times theirs."""
+    return (ANSWERED + weight.shape[-1] - 1) ** 2 * weight[..., 0, 0].numel() * dtype.itemsize
 
 
 @lru_cache
@@ -156,7 +160,7 @@ def _columns(size: int) -> Float[Tensor, "pairs frequencies positions"]:
     return torch.stack([whole.view(2 * size, 2 * size)] * (size // 2 - 1) + [last])
 
 
-def _transform(size: int) -> Float[Tensor, "frequencies y x"]:
+def tile_transform(size: int) -> Float[Tensor, "frequencies y x"]:
     """The whole transform of a tile at once, float64."""
     lines = _lines(size).view(size // 2, 2, size)
     columns = _columns(size).view(size // 2, 2 * size, 2, size)

@@ -1,4 +1,4 @@
-"""A packed network answers as the one it was made of."""
+"""A prepacked network answers as the one it was made of."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from twofold.medfe import packed
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import MedfeConfig, small, tiny
 from twofold.medfe.convs import ChannelNorm
-from twofold.medfe.model import Medfe, build_medfe
-from twofold.medfe.packed import PackedConv, PackedNorm, PackedStream, pack
-from twofold.medfe.spectral import SpectralConv
+from twofold.medfe.fast.fft_conv import FftConv
+from twofold.medfe.fast.pack import ChannelsLastNorm, FusedStream, PrepackedConv, fuse_resize, prepack
+from twofold.medfe.network import MedfeNetwork
 
 OFFICIAL = MedfeConfig(
     mode="official", encoder_channels=(8, 12, 16, 20, 20, 20), fill_channels=48, native_size=192
@@ -24,7 +24,7 @@ SMALL = replace(small(), encoder_channels=(8, 16, 48, 48, 48, 48), fill_channels
 PAPER = replace(tiny(), norm="group", fill_kernels=(3, 5, 7))
 
 
-def network_of(config: MedfeConfig) -> Medfe:
+def network_of(config: MedfeConfig) -> MedfeNetwork:
     """A network whose norms and biases are not those of a fresh one."""
     network = build_medfe(config).eval().requires_grad_(False)
     for name, value in network.named_parameters():
@@ -50,7 +50,7 @@ def scene(config: MedfeConfig, batch: int = 1) -> tuple[torch.Tensor, torch.Tens
 def test_answers_are_those_of_the_plain_network(config):
     network = network_of(config)
     image, hole = scene(config, 2)
-    ours = pack(copy.deepcopy(network))(image, hole)
+    ours = prepack(copy.deepcopy(network))(image, hole)
     plain = network(image, hole)
     for name in ("image", "structure", "texture"):
         torch.testing.assert_close(getattr(ours, name), getattr(plain, name), atol=1e-4, rtol=1e-4)
@@ -61,27 +61,25 @@ def test_answers_are_those_of_the_plain_network(config):
 def test_bfloat16_answers_lie_within_40_decibel(config):
     network = network_of(config)
     image, hole = scene(config)
-    plain, ours = network(image, hole).image, pack(copy.deepcopy(network), "bf16")(image, hole).image
+    plain, ours = network(image, hole).image, prepack(copy.deepcopy(network), "bf16")(image, hole).image
     assert ours.dtype == torch.float32
     quality = 10 * torch.log10(4 / (ours - plain).square().mean())
     assert 40 < quality < 100
 
 
-def test_every_convolution_but_the_squeeze_is_packed():
-    network = pack(build_medfe(OFFICIAL))
+def test_every_convolution_but_the_squeeze_is_prepacked():
+    network = prepack(build_medfe(OFFICIAL))
     left = [
         name for name, part in network.named_modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)
     ]
     assert left == ["equalization.reweigh.squeeze", "equalization.reweigh.excite"]
-    kinds = [
-        sum(isinstance(part, kind) for part in network.modules()) for kind in (SpectralConv, PackedStream)
-    ]
+    kinds = [sum(isinstance(part, kind) for part in network.modules()) for kind in (FftConv, FusedStream)]
     assert kinds == [10, 3]  # 5x5 and 7x7
-    assert network.packed == "fp32"
+    assert network.prepacked == "fp32"
 
 
 def test_a_batch_answers_as_its_pictures_one_by_one():
-    network = pack(network_of(SMALL))
+    network = prepack(network_of(SMALL))
     image, hole = scene(SMALL, 3)
     together = network.fill(image, hole, [0, 1, 2]).image
     for place in range(3):
@@ -89,13 +87,13 @@ def test_a_batch_answers_as_its_pictures_one_by_one():
         assert torch.equal(alone, together[place : place + 1])
 
 
-def test_what_is_packed_stays_so():
-    network = pack(network_of(PAPER), "bf16")
+def test_what_is_prepacked_stays_so():
+    network = prepack(network_of(PAPER), "bf16")
     image, hole = scene(PAPER)
     before = network(image, hole).image
     assert torch.equal(network.to("cpu").float().eval()(image, hole).image, before)
-    with pytest.raises(ValueError, match="packed already"):
-        pack(network)
+    with pytest.raises(ValueError, match="prepacked already"):
+        prepack(network)
 
 
 def test_without_onednn_the_plain_convolutions_stay(monkeypatch):
@@ -103,8 +101,8 @@ def test_without_onednn_the_plain_convolutions_stay(monkeypatch):
     image, hole = scene(SMALL)
     expected = network(image, hole).image
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    ours = pack(network)
-    assert not any(isinstance(part, PackedConv) for part in ours.modules())
+    ours = prepack(network)
+    assert not any(isinstance(part, PrepackedConv) for part in ours.modules())
     torch.testing.assert_close(ours(image, hole).image, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -112,7 +110,7 @@ def test_a_doubled_picture_is_convolved_at_its_own_size():
     conv = nn.Conv2d(3, 5, 3, padding=1).requires_grad_(False)
     features = torch.randn(2, 3, 7, 6)
     expected = conv(F.interpolate(features, scale_factor=2.0, mode="nearest"))
-    torch.testing.assert_close(packed._resize_folded(conv)(features), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(fuse_resize(conv)(features), expected, atol=1e-6, rtol=1e-5)
 
 
 def test_statistics_of_a_channel_far_from_zero_stay_exact():
@@ -120,7 +118,7 @@ def test_statistics_of_a_channel_far_from_zero_stay_exact():
     nn.init.normal_(norm.weight)
     features = (torch.randn(2, 32, 16, 16) * 0.1 + 5).contiguous(memory_format=torch.channels_last)
     exact = F.instance_norm(features.double()) * norm.weight.double().view(-1, 1, 1)
-    torch.testing.assert_close(PackedNorm(norm)(features).double(), exact, atol=3e-4, rtol=1e-3)
+    torch.testing.assert_close(ChannelsLastNorm(norm)(features).double(), exact, atol=3e-4, rtol=1e-3)
 
 
 def test_channels_that_are_never_known_stay_nought():
@@ -129,6 +127,6 @@ def test_channels_that_are_never_known_stay_nought():
     for stream in plain.filling.streams:
         stream.mask_sums[0, 2] = 0
     image, hole = scene(config)
-    ours = pack(copy.deepcopy(plain))
+    ours = prepack(copy.deepcopy(plain))
     assert ours.filling.streams[0].known[1] is not None
     torch.testing.assert_close(ours(image, hole).image, plain(image, hole).image, atol=1e-4, rtol=1e-4)

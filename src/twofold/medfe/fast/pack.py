@@ -1,69 +1,109 @@
 """MEDFE made ready to answer fast on a CPU: the same sums in an order that processors like.
 
-``pack`` rearranges the weights of a network that is only used to answer. Large kernels go through
-frequencies (``spectral.py``), the others into the layout of oneDNN's kernels; a resize followed by a 3x3
+``prepack`` rearranges the weights of a network that is only used to answer. Large kernels go over
+frequencies (``fft_conv.py``), the others into the layout of oneDNN's kernels; a resize followed by a 3x3
 convolution becomes one transposed convolution. In float32 nothing but rounding changes.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from twofold.devices import return_freed_memory
 from twofold.medfe.convs import EPSILON, LEAK, ChannelNorm
 from twofold.medfe.decoder import DecoderStage
-from twofold.medfe.model import Medfe
-from twofold.medfe.official import FoldedStream
-from twofold.medfe.spectral import SpectralConv
+from twofold.medfe.fast.fft_conv import FftConv, spectrum_bytes
+from twofold.medfe.network import MedfeNetwork
+from twofold.medfe.official import OfficialStream
 
+M = TypeVar("M", bound=nn.Module)
 Precision = Literal["fp32", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+SPECTRA_BYTES = 260 * 10**6
+"""Most that the weights of all convolutions over frequencies may take: tenfold of what they are elsewhere.
+
+Of the full-size official network that is all 7x7 convolutions and three of five 5x5 ones.
+"""
+LARGE = 8 * 10**6
+"""Bytes of a layer after which freed memory is given back: a heap full of holes is larger than weights."""
 SMALLEST = 8  # a side that every kernel of the network fits into
 WIDE = ("fuse.conv", "structure_to_rgb", "texture_to_rgb", "decoder.detail", "decoder.stages.5.conv")
 """Layers whose answers are float32 in any precision: pictures, and what the propagation sums up."""
 
 
-def pack(network: Medfe, precision: Precision = "fp32") -> Medfe:
+def prepack(network: MedfeNetwork, precision: Precision = "fp32") -> MedfeNetwork:
     """Rearrange a network's weights for inference on a CPU, in place, and give it back.
 
     Its state dict then has other tensors, and it can be neither trained nor saved. In ``bf16`` the products
-    of convolutions are bfloat16; statistics, transforms, the propagation and pictures stay float32.
+    of convolutions are bfloat16; statistics, transforms, the propagation and pictures stay float32. Layers
+    are replaced one by one, so that memory never holds all of them twice.
 
     Args:
         network: on the CPU, in float32.
         precision: of the products.
 
     Raises:
-        ValueError: if it is packed already.
+        ValueError: if it is prepacked already.
     """
-    if network.packed is not None:
-        raise ValueError(f"the network is packed already ({network.packed}); build another one")
+    if network.prepacked is not None:
+        raise ValueError(f"the network is prepacked already ({network.prepacked}); build another one")
     network.eval().requires_grad_(False)
     dtype = DTYPES[precision]
-    for stage in network.modules():
-        if isinstance(stage, DecoderStage) and stage.resize:
+    for _, stage in _each(network, DecoderStage):
+        if stage.resize:
             assert isinstance(stage.conv, nn.Conv2d)  # of a stage that resizes it is
-            stage.conv, stage.resize = _resize_folded(stage.conv), False
-    for name, module in list(network.named_modules()):
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and "reweigh" not in name:
-            _replace(
-                network, name, _packed(module, _side(name, network.native_size), dtype, wide=name in WIDE)
-            )
-    for name, module in list(network.named_modules()):
-        if isinstance(module, ChannelNorm) and module.groups == module.channels:
-            _replace(network, name, PackedNorm(module))
-    for name, module in list(network.named_modules()):
-        if isinstance(module, FoldedStream):
-            _replace(network, name, PackedStream(module))
-    network.packed = precision
+            stage.conv, stage.resize = fuse_resize(stage.conv), False
+    frequencies = over_frequencies(network, dtype)
+    for name, conv in _each(network, nn.Conv2d):
+        if name in frequencies:
+            _replace(network, name, FftConv(conv.weight, dtype))
+    # The last first: weights at the end of the heap move into what was freed before, and the heap shrinks.
+    layers: Iterator[tuple[str, nn.Conv2d | nn.ConvTranspose2d]] = chain(
+        _each(network, nn.ConvTranspose2d), _each(network, nn.Conv2d)
+    )
+    for name, layer in layers:
+        if "reweigh" not in name and _onednn():
+            side = _side(name, network.native_size)
+            _replace(network, name, PrepackedConv(layer, side, dtype, wide=name in WIDE))
+    for name, norm in _each(network, ChannelNorm):
+        if norm.groups == norm.channels:
+            _replace(network, name, ChannelsLastNorm(norm))
+    for name, stream in _each(network, OfficialStream):
+        _replace(network, name, FusedStream(stream))
+    return_freed_memory()
+    network.prepacked = precision
     return network
 
 
-class PackedConv(nn.Module):
+def over_frequencies(network: nn.Module, dtype: torch.dtype) -> set[str]:
+    """The convolutions that gain from frequencies, the largest kernels first, while memory is left for them.
+
+    Args:
+        network: with plain convolutions.
+        dtype: of the products.
+    """
+    gaining = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d) and _gains_from_frequencies(module, dtype)
+    }
+    chosen, left = set(), SPECTRA_BYTES
+    for name, conv in sorted(gaining.items(), key=lambda item: -item[1].kernel_size[0]):
+        needed = spectrum_bytes(conv.weight, dtype)
+        if needed <= left:
+            chosen.add(name)
+            left -= needed
+    return chosen
+
+
+class PrepackedConv(nn.Module):
     """A convolution, or a transposed one, with its weights in the layout of oneDNN's kernels.
 
     Args:
@@ -96,10 +136,10 @@ class PackedConv(nn.Module):
             else torch.ops.mkldnn._reorder_convolution_weight
         )
         # Not a parameter: the layout has no strides, and nothing but the kernel can read it.
-        self.packed = reorder(weight, *placing, [1, conv.in_channels, *[max(side, SMALLEST)] * 2])
+        self.weight = reorder(weight, *placing, [1, conv.in_channels, *[max(side, SMALLEST)] * 2])
         self.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach().to(dtype), False)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> PackedConv:
+    def _apply(self, fn: Any, recurse: bool = True) -> PrepackedConv:
         """Stay as it is: ``network.float()`` would part the bias from the weights."""
         return self
 
@@ -111,11 +151,11 @@ class PackedConv(nn.Module):
             else torch.ops.mkldnn._convolution_pointwise
         )
         features = features.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        answer: Tensor = kernel(features, self.packed, self.bias, *self.placing, "none", [], "")
+        answer: Tensor = kernel(features, self.weight, self.bias, *self.placing, "none", [], "")
         return answer.float() if self.wide else answer
 
 
-class PackedNorm(nn.Module):
+class ChannelsLastNorm(nn.Module):
     """Instance normalisation whose statistics stay exact where channels are last in memory.
 
     There PyTorch 2.13's group norm takes the variance for the difference of two averages, which leaves two
@@ -131,21 +171,21 @@ class PackedNorm(nn.Module):
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Normalise each channel of each sample, then scale and shift."""
-        normalised = [
+        normalized = [
             torch.batch_norm(sample, self.weight, self.bias, None, None, True, 0.0, EPSILON, False)
             for sample in torch.split(features, 1)
         ]
-        return normalised[0] if len(normalised) == 1 else torch.cat(normalised)
+        return normalized[0] if len(normalized) == 1 else torch.cat(normalized)
 
 
-class PackedStream(nn.Module):
-    """A folded stream of official mode: what its mask sums say, worked out once.
+class FusedStream(nn.Module):
+    """A stream of official mode, its division by the mask sums fused into one product with their inverse.
 
     Args:
-        stream: with its convolutions packed.
+        stream: with its convolutions prepacked.
     """
 
-    def __init__(self, stream: FoldedStream) -> None:
+    def __init__(self, stream: OfficialStream) -> None:
         super().__init__()
         self.convs, self.norms = stream.convs, stream.norms
         sums = stream.mask_sums.contiguous(memory_format=torch.channels_last)
@@ -162,28 +202,7 @@ class PackedStream(nn.Module):
         return features
 
 
-def _packed(conv: nn.Conv2d | nn.ConvTranspose2d, side: int, dtype: torch.dtype, *, wide: bool) -> nn.Module:
-    """The fastest form of a layer that this machine has."""
-    if isinstance(conv, nn.Conv2d) and _gains_from_frequencies(conv, dtype):
-        return SpectralConv(conv.weight, dtype)
-    known = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-    if known and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return PackedConv(conv, side, dtype, wide=wide)
-    return conv
-
-
-def _gains_from_frequencies(conv: nn.Conv2d, dtype: torch.dtype) -> bool:
-    """Whether the products saved outweigh the transforms, as measured with 48 to 256 channels."""
-    kernel, channels = conv.kernel_size[0], min(conv.in_channels, conv.out_channels)
-    keeps_size = conv.stride == (1, 1) and conv.dilation == (1, 1) and conv.padding == (kernel // 2,) * 2
-    if not keeps_size or kernel % 2 == 0 or conv.bias is not None:
-        return False
-    if dtype != torch.float32:
-        return kernel * channels >= 560
-    return channels >= {1: 1 << 30, 3: 192}.get(kernel, 48)
-
-
-def _resize_folded(conv: nn.Conv2d) -> nn.ConvTranspose2d:
+def fuse_resize(conv: nn.Conv2d) -> nn.ConvTranspose2d:
     """A 3x3 convolution of a picture with every pixel doubled, as a transposed one of the picture itself.
 
     Neighbouring taps that fall on one pixel are summed up: 16 products instead of 36.
@@ -192,10 +211,39 @@ def _resize_folded(conv: nn.Conv2d) -> nn.ConvTranspose2d:
     taps[3, 0] = taps[1, 1] = taps[1, 2] = taps[2, 0] = taps[2, 1] = taps[0, 2] = 1
     weight = torch.einsum("oiyx,ry,cx->iorc", conv.weight.detach(), taps, taps)
     with torch.device("meta"):
-        folded = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, 4, 2, 1, bias=conv.bias is not None)
-    folded.weight = nn.Parameter(weight, requires_grad=False)
-    folded.bias = conv.bias
-    return folded
+        fused = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, 4, 2, 1, bias=conv.bias is not None)
+    fused.weight = nn.Parameter(weight, requires_grad=False)
+    fused.bias = conv.bias
+    return fused
+
+
+def _onednn() -> bool:
+    """Whether this build of PyTorch has oneDNN's kernels."""
+    known = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    return known and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
+
+def _gains_from_frequencies(conv: nn.Conv2d, dtype: torch.dtype) -> bool:
+    """Whether the products saved outweigh the transforms, as measured with 48 to 256 channels; 3x3 lose."""
+    kernel, channels = conv.kernel_size[0], min(conv.in_channels, conv.out_channels)
+    keeps_size = conv.stride == (1, 1) and conv.dilation == (1, 1) and conv.padding == (kernel // 2,) * 2
+    if not keeps_size or kernel % 2 == 0 or kernel < 5 or conv.bias is not None:
+        return False
+    if dtype != torch.float32:
+        return kernel * channels >= 560
+    return channels >= 48
+
+
+def _each(network: nn.Module, kind: type[M]) -> Iterator[tuple[str, M]]:
+    """All modules of a kind, by name; each may be replaced, and no list of them keeps their weights alive."""
+    names = [name for name, module in network.named_modules() if isinstance(module, kind)]
+    for name in reversed(names):
+        module = network.get_submodule(name)
+        size = sum(parameter.nbytes for parameter in module.parameters())
+        yield name, cast(M, module)
+        del module
+        if size >= LARGE:
+            return_freed_memory()
 
 
 def _side(name: str, native: int) -> int:
