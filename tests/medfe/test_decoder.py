@@ -63,6 +63,17 @@ def test_decoder_uses_every_skip():
         assert (decoder(changed, picture) - answer).abs().max() > 1e-6, f"skip {index} has no influence"
 
 
+def test_every_stage_sees_a_skip_and_what_came_before_after_a_relu():
+    decoder, given, picture = Decoder(CONFIG), pyramid(64, 64), random(2, 6, 64, 64)
+    before = [features.clone() for features in given]
+    features = decoder.stages[0](given[5].clamp(min=0))
+    for index in range(1, 6):
+        joined = torch.cat([features, given[5 - index]], dim=1)
+        features = decoder.stages[index](joined.clamp(min=0))
+    torch.testing.assert_close(decoder(given, picture), features)
+    assert all(torch.equal(a, b) for a, b in zip(given, before, strict=True))
+
+
 def test_only_the_detail_layer_sees_the_picture_again():
     given, picture = pyramid(64, 64), random(2, 6, 64, 64)
     plain, detailed = Decoder(CONFIG), Decoder(replace(CONFIG, detail_channels=4))
@@ -70,19 +81,17 @@ def test_only_the_detail_layer_sees_the_picture_again():
     assert (detailed(given, picture) - detailed(given, picture + 1)).abs().max() > 1e-3
 
 
-def test_a_stage_activates_first_and_normalises_last():
-    stage, features = DecoderStage(3, 2, CONFIG, normalised=True, refined=False), random(1, 3, 4, 4)
-    expected = F.conv_transpose2d(
-        features.clamp(min=0), stage.conv.weight, stage.conv.bias, stride=2, padding=1
-    )
+def test_a_stage_convolves_first_and_normalizes_last():
+    stage, features = DecoderStage(3, 2, CONFIG, normalized=True, refined=False), random(1, 3, 4, 4)
+    expected = F.conv_transpose2d(features, stage.conv.weight, stage.conv.bias, stride=2, padding=1)
     torch.testing.assert_close(stage(features), F.instance_norm(expected), atol=1e-5, rtol=1e-4)
-    assert DecoderStage(3, 2, CONFIG, normalised=False, refined=False).norm is None
+    assert DecoderStage(3, 2, CONFIG, normalized=False, refined=False).norm is None
 
 
 def test_a_resizing_stage_repeats_pixels_before_its_convolution():
-    stage = DecoderStage(3, 2, replace(CONFIG, upsampling="resize"), normalised=False, refined=False)
+    stage = DecoderStage(3, 2, replace(CONFIG, upsampling="resize"), normalized=False, refined=False)
     features = random(1, 3, 2, 3)
-    repeated = features.clamp(min=0).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    repeated = features.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     expected = F.conv2d(repeated, stage.conv.weight, stage.conv.bias, padding=1)
     torch.testing.assert_close(stage(features), expected)
 

@@ -1,4 +1,4 @@
-"""The decoder: equalized features supplement every stage on the way back to pixels [MEDFE Sec. 3.1]."""
+"""The decoder: equalized features supplement every stage on the way back to pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from twofold.medfe.encoder import INPUT_CHANNELS
 
 
 class SkipConnections(nn.Module):
-    """Add the equalized features to all six features of the encoder [MEDFE Sec. 3.1].
+    """Add the equalized features to all six features of the encoder [MEDFE: supplemented skips].
+
+    x[i] + u[i](y), u1 ... u3 = up(leaky(norm(conv(y)))), u4 ... u6 = norm(conv(...))
 
     Args:
         config: sizes of the network.
@@ -40,7 +42,9 @@ class SkipConnections(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Six upsampling stages; every one but the first also takes a skip connection [MEDFE Sec. 3.1].
+    """Six upsampling stages; each but the first also takes a skip connection [MEDFE: decoder].
+
+    d6 = t(relu(s6)), d[i] = t(relu([d[i+1]; s[i]])), s[i] = x[i] + u[i](y), t = norm(conv_transposed)
 
     Args:
         config: sizes of the network.
@@ -56,7 +60,7 @@ class Decoder(nn.Module):
                 deep_to_shallow[i],
                 outputs[i],
                 config,
-                normalised=i < 5,
+                normalized=i < 5,
                 refined=5 - config.refined_stages <= i < 5,
             )
             for i in range(6)
@@ -75,19 +79,19 @@ class Decoder(nn.Module):
             skips: six features, shallow to deep.
             picture: the encoder's input, which the detail layer sees once more.
         """
-        features = self.stages[0](skips[5])
+        features = self.stages[0](F.relu(skips[5]))
         for stage, skip in zip(list(self.stages)[1:], reversed(skips[:5]), strict=True):
-            features = stage(torch.cat([features, skip], dim=1))
+            features = stage(F.relu_(torch.cat([features, skip], dim=1)))  # in place: nobody else has it
         if self.detail is None:
             return features
         return self.detail(torch.cat([F.relu(features), picture], dim=1))
 
 
 class DecoderStage(nn.Module):
-    """ReLU, double the height and width, normalise (not in the last stage), refine (if asked to)."""
+    """Double the height and width, normalize (not in the last stage), refine (if asked to)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, config: MedfeConfig, *, normalised: bool, refined: bool
+        self, in_channels: int, out_channels: int, config: MedfeConfig, *, normalized: bool, refined: bool
     ) -> None:
         super().__init__()
         self.resize = config.upsampling == "resize"
@@ -95,12 +99,11 @@ class DecoderStage(nn.Module):
             self.conv: nn.Module = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
         else:
             self.conv = nn.ConvTranspose2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1)
-        self.norm = ChannelNorm(config.norm, out_channels) if normalised else None
+        self.norm = ChannelNorm(config.norm, out_channels) if normalized else None
         self.refinement = Refinement(out_channels, config.norm) if refined else None
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
-        """Double height and width."""
-        features = F.relu(features)
+        """Double height and width of features that have passed a ReLU."""
         if self.resize:
             features = F.interpolate(features, scale_factor=2.0, mode="nearest")
         features = self.conv(features)

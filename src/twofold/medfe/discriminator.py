@@ -1,4 +1,4 @@
-"""The global and the local patch discriminator [MEDFE Sec. 3.4]."""
+"""The global and the local patch discriminator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ LOCAL_SIZE = 64  # side in pixels of the local discriminator's crop
 
 
 class PatchDiscriminator(nn.Module):
-    """Five spectrally normalised 4x4 convolutions of stride 2; one score per 32x32 pixels [MEDFE Sec. 3.4].
+    """Five spectrally normalized 4x4 convolutions; a score per 32x32 pixels [MEDFE: patch discriminator].
+
+    D(I) = W5 leaky(W4 leaky(W3 leaky(W2 leaky(W1 I)))), W[i] / sigma(W[i])
 
     Not conditioned on the hole; no sigmoid at the end.
 
@@ -38,7 +40,9 @@ class PatchDiscriminator(nn.Module):
 
 
 class Discriminators(nn.Module):
-    """The two judges of the paper: the whole picture, and a 64x64 crop of it [MEDFE Sec. 3.4].
+    """Score the whole picture, and a 64x64 crop of it [MEDFE: global and local discriminator].
+
+    D_global(I), D_local(crop(I))
 
     Args:
         width: channels of the first convolution of either.

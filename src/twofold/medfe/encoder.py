@@ -1,4 +1,4 @@
-"""The encoder: six strided convolutions and a dilated residual bottleneck [MEDFE Sec. 3.1]."""
+"""The encoder: six strided convolutions and a dilated residual bottleneck."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ INPUT_CHANNELS = 6  # the prefilled picture, and "1 = known" three times
 
 
 class Encoder(nn.Module):
-    """Turn a picture with a hole into features from shallow (texture) to deep (structure).
+    """Turn a picture with a hole into features from shallow (texture) to deep (structure) [MEDFE: encoder].
+
+        x1 = conv(I, 1 - M), x[i] = norm(conv(leaky(x[i-1]))) for i = 2 ... 5, x6 = R(conv(leaky(x5)))
 
     Args:
         config: sizes of the network.
@@ -34,7 +36,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, picture: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
-        """Encode at 1/2, 1/4, 1/8, 1/16, 1/32 and 1/64 of the side [MEDFE Sec. 3.1].
+        """Encode at 1/2, 1/4, 1/8, 1/16, 1/32 and 1/64 of the side.
 
         Returns:
             Six features as the convolutions leave them, before any activation; the sixth has
@@ -64,7 +66,9 @@ class EncoderStage(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions, the first dilated by 2, added to their input [MEDFE Sec. 3.1].
+    """Two 3x3 convolutions, the first dilated by 2, added to their input [MEDFE: dilated bottleneck].
+
+        R(x) = x + norm(conv(relu(norm(conv_dilated(x)))))
 
     The official code pads by reflection, which needs at least three positions a side; paper mode
     pads with zeros instead, so that pictures of 64 and 128 pixels a side pass as well.

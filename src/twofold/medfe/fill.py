@@ -1,4 +1,4 @@
-"""Structure branch and texture branch: gather features, fill them at several scales [MEDFE Sec. 3.2]."""
+"""Structure branch and texture branch: gather features, fill them at several scales."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class FilledFeatures:
 
 
 class MutualFilling(nn.Module):
-    """Both branches, each with weights of its own [MEDFE Sec. 3.2].
+    """Both branches, each with weights of its own [MEDFE: two branches].
+
+        Fst = fill_st(leaky(x4), leaky(x5), leaky(x6)), Fte = fill_te(leaky(x1), leaky(x2), leaky(x3))
 
     Args:
         config: sizes and switches of the network.
@@ -54,7 +56,10 @@ class MutualFilling(nn.Module):
 
 
 class FillingBranch(nn.Module):
-    """One branch: gather, fill by parallel streams of different kernels, merge [MEDFE Sec. 3.2]."""
+    """One branch: gather, fill by parallel streams of different kernels, merge [MEDFE: multi-scale filling].
+
+    F = merge([P3(x, m); P5(x, m); P7(x, m)])
+    """
 
     def __init__(self, gathering: nn.Module, config: MedfeConfig) -> None:
         super().__init__()
@@ -72,7 +77,10 @@ class FillingBranch(nn.Module):
 
 
 class TextureGathering(nn.Module):
-    """Bring encoder stages 1 to 3 to one size and merge them: they hold texture [MEDFE Sec. 3.1]."""
+    """Bring encoder stages 1 to 3 to one size and merge them: they hold texture [MEDFE: texture features].
+
+    texture = merge([down(down(x1)); down(x2); conv(x3)])
+    """
 
     def __init__(self, config: MedfeConfig) -> None:
         super().__init__()
@@ -93,7 +101,10 @@ class TextureGathering(nn.Module):
 
 
 class StructureGathering(nn.Module):
-    """Bring encoder stages 4 to 6 to one size and merge them: they hold structure [MEDFE Sec. 3.1]."""
+    """Encoder stages 4 to 6 at one size, merged: they hold structure [MEDFE: structure features].
+
+    structure = merge([up(conv(x4)); up(conv(x5)); up(conv(x6))])
+    """
 
     def __init__(self, config: MedfeConfig) -> None:
         super().__init__()

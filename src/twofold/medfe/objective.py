@@ -1,4 +1,4 @@
-"""The losses of the paper, a function for each term [MEDFE Sec. 3.4]."""
+"""The losses of the paper, a function for each term."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ Scalar = Float[Tensor, ""]
 
 
 def reconstruction_loss(answer: Image, image: Image, hole: Hole, *, hole_weight: float = 1.0) -> Scalar:
-    """Mean absolute difference over the whole picture, uncomposited [MEDFE Sec. 3.4].
+    """Mean absolute difference over the whole picture, uncomposited [MEDFE: reconstruction loss].
+
+    Lre = mean(abs(I' - I))
 
     Args:
         answer: the network's picture.
@@ -31,7 +33,9 @@ def reconstruction_loss(answer: Image, image: Image, hole: Hole, *, hole_weight:
 
 
 def perceptual_loss(answer: dict[str, Tensor], image: dict[str, Tensor]) -> Scalar:
-    """Sum over five depths of the mean absolute difference of VGG-16 features [MEDFE Sec. 3.4].
+    """Mean absolute differences of VGG-16 features of five depths [MEDFE: perceptual loss].
+
+    Lperc = sum_l mean(abs(phi_l(I') - phi_l(I))), l = relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
 
     Args:
         answer: features of the network's picture by layer name, of ``PERCEPTUAL_LAYERS`` at least.
@@ -41,14 +45,19 @@ def perceptual_loss(answer: dict[str, Tensor], image: dict[str, Tensor]) -> Scal
 
 
 def gram_matrix(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c"]:
-    """Products of all pairs of channels, summed over positions, divided by c h w [MEDFE Sec. 3.4]."""
+    """Products of all pairs of channels, summed over positions, over c h w [MEDFE: Gram matrix].
+
+    G(x) = x x^T / (c h w), x of c rows and h w columns
+    """
     _, channels, height, width = features.shape
     flat = rearrange(features, "b c h w -> b c (h w)").float()
     return flat @ flat.transpose(1, 2) / (channels * height * width)
 
 
 def style_loss(answer: dict[str, Tensor], image: dict[str, Tensor]) -> Scalar:
-    """Sum over four depths of the mean absolute difference of Gram matrices [MEDFE Sec. 3.4].
+    """Sum over four depths of the mean absolute difference of Gram matrices [MEDFE: style loss].
+
+    Lstyle = sum_l mean(abs(G(phi_l(I')) - G(phi_l(I)))), l = relu2_2, relu3_3, relu4_3, relu5_2
 
     Args:
         answer: features of the network's picture by layer name, of ``STYLE_LAYERS`` at least.
@@ -60,7 +69,9 @@ def style_loss(answer: dict[str, Tensor], image: dict[str, Tensor]) -> Scalar:
 
 
 def supervision_loss(branch: View | None, target: Image) -> Scalar:
-    """Mean absolute difference between a branch seen as a picture and its target [MEDFE Sec. 3.4].
+    """Mean absolute difference of a branch and its target [MEDFE: structure and texture supervision].
+
+    Lrst = mean(abs(rgb(Fst) - small(Ist))), Lrte = mean(abs(rgb(Fte) - small(I)))
 
     The structure branch is held to the smoothed photograph, the texture branch to the photograph.
 
@@ -75,24 +86,28 @@ def supervision_loss(branch: View | None, target: Image) -> Scalar:
 
 
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Scalar:
-    """Relativistic average least squares, for the judges [MEDFE Sec. 3.4].
+    """Relativistic average least squares [MEDFE: adversarial loss of the discriminators].
+
+    Ld = mean((D(I) - mean(D(I')) - 1)^2) / 2 + mean((D(I') - mean(D(I)) + 1)^2) / 2
 
     Real scores shall lie 1 above the average fake score, fake ones 1 below the average real score;
-    the mean of both, summed over the judges. Averages are per picture: the official code trains with
+    the mean of both, summed over the discriminators. Averages are per picture: the official code trains with
     one picture at a time, and so does every process of several give what one process gives.
 
     Args:
-        real: scores [b 1 h w] of photographs, one tensor for each judge.
+        real: scores [b 1 h w] of photographs, one tensor for each discriminator.
         fake: scores of the network's pictures, detached from the network.
     """
     return _relativistic(real, fake, target=1.0)
 
 
 def generator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Scalar:
-    """Relativistic average least squares, for the network: the same with the signs swapped [MEDFE Sec. 3.4].
+    """The same with the signs swapped [MEDFE: adversarial loss of the generator].
+
+    Ladv = mean((D(I) - mean(D(I')) + 1)^2) / 2 + mean((D(I') - mean(D(I)) - 1)^2) / 2
 
     Args:
-        real: scores [b 1 h w] of photographs, one tensor for each judge.
+        real: scores [b 1 h w] of photographs, one tensor for each discriminator.
         fake: scores of the network's pictures.
     """
     return _relativistic(real, fake, target=-1.0)

@@ -1,4 +1,4 @@
-"""Partial convolutions: convolve what is known, grow it, rescale by how much was known [MEDFE Sec. 3.2]."""
+"""Partial convolutions: convolve what is known, grow it, rescale by how much was known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Valid = Float[Tensor, "b 1 h w"]
 
 
 class PartialConv2d(nn.Module):
-    """A convolution over the known positions of its window only [MEDFE Sec. 3.2].
+    """A convolution over the known positions of its window only [MEDFE: partial convolution].
+
+    p(x, m) = W (x m) k^2 / sum(m) and m' = 1 where sum(m) > 0; both 0 elsewhere
 
     Where a window of k*k positions holds s known ones, the sum over the known ones is scaled by
     k*k/s; where it holds none the output is 0. Positions outside the map count as missing.
@@ -46,7 +48,9 @@ class PartialConv2d(nn.Module):
 
 
 class PartialStream(nn.Module):
-    """A stack of partial convolutions of one kernel, each normalised and activated [MEDFE Sec. 3.2].
+    """Partial convolutions of one kernel, normalized and activated [MEDFE: stack of partial convolutions].
+
+    x <- leaky(norm(p(x, m))), m <- m', five times
 
     Args:
         channels: channels throughout.
@@ -71,7 +75,9 @@ class PartialStream(nn.Module):
 def valid_features(
     hole: Float[Tensor, "b 1 h w"], factor: int, threshold: float
 ) -> Float[Tensor, "b 1 h2 w2"]:
-    """Mark the feature positions of which at most ``threshold`` is missing [MEDFE Sec. 3.2].
+    """Mark the feature positions of which at most ``threshold`` is missing [MEDFE: hole at feature size].
+
+    m = 1 where mean(M over 8x8) <= 5/16, 0 elsewhere
 
     Args:
         hole: 1 = missing, in picture pixels.

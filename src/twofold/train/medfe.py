@@ -127,7 +127,7 @@ RECIPES = {"paper": paper_recipe, "small": small_recipe, "tiny": tiny_recipe}
 
 
 class MedfeRecipe:
-    """MEDFE's networks, and one adversarial step over them [MEDFE Sec. 3.4].
+    """MEDFE's networks, and one adversarial step over them.
 
     Args:
         config: network, losses and optimiser.
@@ -201,7 +201,10 @@ class MedfeRecipe:
         return "medfe", as_json(dataclasses.asdict(self.config.network))
 
     def step(self, batch: Mapping[str, Tensor], context: StepContext) -> dict[str, Tensor]:
-        """One update of the discriminators, then one of the network [MEDFE Sec. 3.4]."""
+        """One update of the discriminators, then one of the network [MEDFE: training step].
+
+        L = Lre + 0.2 Ladv + 0.2 Lperc + 250 Lstyle + Lrst + Lrte
+        """
         config, fabric = self.config, context.fabric
         image, hole = batch["image"], batch["hole"]
         factor = learning_rate_factor(context.step, context.steps, kind=config.schedule, warmup=config.warmup)

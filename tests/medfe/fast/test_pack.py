@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -11,11 +14,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from twofold.medfe.build import build_medfe
-from twofold.medfe.config import MedfeConfig, small, tiny
+from twofold.medfe.config import MedfeConfig, paper, small, tiny
 from twofold.medfe.convs import ChannelNorm
-from twofold.medfe.fast.fft_conv import FftConv
-from twofold.medfe.fast.pack import ChannelsLastNorm, FusedStream, PrepackedConv, fuse_resize, prepack
+from twofold.medfe.fast.fft_conv import FftConv, spectrum_bytes
+from twofold.medfe.fast.pack import (
+    SPECTRA_BYTES,
+    ChannelsLastNorm,
+    FusedStream,
+    PrepackedConv,
+    fuse_resize,
+    over_frequencies,
+    prepack,
+)
 from twofold.medfe.network import MedfeNetwork
+from twofold.medfe.official import OfficialMedfe
 
 OFFICIAL = MedfeConfig(
     mode="official", encoder_channels=(8, 12, 16, 20, 20, 20), fill_channels=48, native_size=192
@@ -130,3 +142,40 @@ def test_channels_that_are_never_known_stay_nought():
     ours = prepack(copy.deepcopy(plain))
     assert ours.filling.streams[0].known[1] is not None
     torch.testing.assert_close(ours(image, hole).image, plain(image, hole).image, atol=1e-4, rtol=1e-4)
+
+
+def test_weights_over_frequencies_stay_within_their_budget():
+    with torch.device("meta"):  # sizes only: nothing is allocated
+        network = OfficialMedfe(paper("official"))
+    convs = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
+    for dtype, chosen in ((torch.float32, [7] * 5), (torch.bfloat16, [5] * 5 + [7] * 5)):
+        names = over_frequencies(network, dtype)
+        assert sorted(convs[name].kernel_size[0] for name in names) == chosen
+        assert sum(spectrum_bytes(convs[name].weight, dtype) for name in names) <= SPECTRA_BYTES
+    assert SPECTRA_BYTES <= 260_000_000  # with everything else the full-size network then takes under 1 GB
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_spectra_are_as_large_as_was_reckoned(dtype):
+    weight = torch.randn(6, 4, 7, 7)
+    conv = FftConv(weight, dtype)
+    held = sum(part.nbytes for part in (conv.real, conv.imaginary, conv.single))
+    assert held == spectrum_bytes(weight, dtype) == 4 * 4 * weight.numel() * dtype.itemsize // 4
+
+
+def test_plain_weights_go_as_soon_as_their_layer_is_replaced(monkeypatch):
+    network = network_of(OFFICIAL)
+    plain = [ref(module) for module in network.modules() if isinstance(module, nn.Conv2d)]
+    held = []
+
+    class Counted(PrepackedConv):
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            super().__init__(*arguments, **settings)
+            held.append(sum(module() is not None for module in plain))
+
+    monkeypatch.setattr("twofold.medfe.fast.pack.PrepackedConv", Counted)
+    prepack(network)
+    gone = len(plain) - 2  # the two of the squeeze stay
+    assert held[-1] <= 3
+    assert all(now <= before for before, now in pairwise(held))
+    assert sum(module() is not None for module in plain) == len(plain) - gone

@@ -108,7 +108,7 @@ class FftConv(nn.Module):
 
 
 def spectrum_bytes(weight: Float[Tensor, "out into k k"], dtype: torch.dtype) -> int:
-    """What the weights of a convolution over frequencies take; seven times of 7x7 ones is 4 times theirs."""
+    """What the weights of a convolution take over frequencies; of a 7x7 one four times as much as plain."""
     return (ANSWERED + weight.shape[-1] - 1) ** 2 * weight[..., 0, 0].numel() * dtype.itemsize
 
 

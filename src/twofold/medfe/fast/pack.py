@@ -27,9 +27,9 @@ M = TypeVar("M", bound=nn.Module)
 Precision = Literal["fp32", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SPECTRA_BYTES = 260 * 10**6
-"""Most that the weights of all convolutions over frequencies may take: tenfold of what they are elsewhere.
+"""Most that the weights of all convolutions over frequencies may take, largest kernels first.
 
-Of the full-size official network that is all 7x7 convolutions and three of five 5x5 ones.
+A 7x7 one takes four times what it takes elsewhere; of the full-size official network all five fit in float32.
 """
 LARGE = 8 * 10**6
 """Bytes of a layer after which freed memory is given back: a heap full of holes is larger than weights."""
