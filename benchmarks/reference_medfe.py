@@ -144,7 +144,7 @@ def _branches(block: State, encoded: list[Tensor], hole: Tensor) -> tuple[Tensor
         _conv_norm_leaky(block, "down_32.model.0", features[2]),
     ]
     structure = [_conv_norm_leaky(block, "up.conv", _resize(feature, size)) for feature in features[3:]]
-    known = 1 - _feature_hole(hole)
+    known = 1 - feature_hole(hole)
     gathered = [
         _conv_norm_leaky(block, "down.model.0", torch.cat(parts, 1)) for parts in (structure, texture)
     ]
@@ -152,7 +152,7 @@ def _branches(block: State, encoded: list[Tensor], hole: Tensor) -> tuple[Tensor
     return structure_filled, texture_filled
 
 
-def _feature_hole(hole: Tensor) -> Tensor:
+def feature_hole(hole: Tensor) -> Tensor:
     """The hole at feature size: three averages of 4x4, then compared with a threshold never exceeded."""
     average = torch.full((1, 1, 4, 4), 1 / 16)
     for _ in range(3):
@@ -166,13 +166,14 @@ def _fill(block: State, features: Tensor, known: Tensor) -> Tensor:
         filled, mask = features, known.expand(-1, features.shape[1], -1, -1)
         for layer in range(FILL_DEPTH):
             name = f"cov_{kernel}.{layer}"
-            filled, mask = _partial_conv(block, f"{name}.conv", filled, mask)
+            filled, mask = partial_conv(block, f"{name}.conv", filled, mask)
             filled = F.leaky_relu(_norm(block, f"{name}.bn", filled), 0.2)
         streams.append(filled)
     return _conv_norm_leaky(block, "down.model.0", torch.cat(streams, dim=1))
 
 
-def _partial_conv(block: State, name: str, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def partial_conv(block: State, name: str, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Convolve known features, divide by the mask's own convolution, and say what is known now."""
     weight, mask_weight = block[f"{name}.input_conv.weight"], block[f"{name}.mask_conv.weight"]
     padding = weight.shape[-1] // 2
     summed = F.conv2d(features * mask, weight, padding=padding)
@@ -186,19 +187,19 @@ def _equalization(block: State, features: Tensor) -> Tensor:
     average = features.mean(dim=(2, 3), keepdim=True)
     hidden = F.relu(_conv(block, "base.model.0.fc.0", average))
     features = features * torch.sigmoid(_conv(block, "base.model.0.fc.2", hidden))
-    both = torch.cat([_spatial(features), _range(features)], dim=1)
+    both = torch.cat([spatial_propagation(features), range_propagation(features)], dim=1)
     return _conv_norm_leaky(block, "base.down.0", both)
 
 
-def _spatial(features: Tensor) -> Tensor:
+def spatial_propagation(features: Tensor) -> Tensor:
     """Gaussian average of all positions, listed as positions x channels and read as channels x positions."""
     _, channels, height, width = features.shape
-    gaussian = _gaussian(height, width).view(height * width, 1, height, width)
+    gaussian = gaussian_weights(height, width).view(height * width, 1, height, width)
     product = features[0].expand(height * width, -1, -1, -1) * gaussian
     return product.sum(dim=(2, 3)).view(1, channels, height, width)
 
 
-def _gaussian(height: int, width: int) -> Tensor:
+def gaussian_weights(height: int, width: int) -> Tensor:
     """Weights between all pairs of positions, computed in float64; rows sum to 1."""
     row, column = np.divmod(np.arange(height * width), width)
     squared = (row[:, None] - row) ** 2 + (column[:, None] - column) ** 2
@@ -206,7 +207,7 @@ def _gaussian(height: int, width: int) -> Tensor:
     return torch.from_numpy(weight / weight.sum(axis=1, keepdims=True)).float()
 
 
-def _range(features: Tensor) -> Tensor:
+def range_propagation(features: Tensor) -> Tensor:
     """Average of a window by similarity, listed and read like the spatial one."""
     _, channels, height, width = features.shape
     similar = torch.sigmoid(features)

@@ -51,11 +51,11 @@ def test_skipped_features_have_been_activated_in_place():
 
 @pytest.mark.parametrize("fill", [0.0, 1.0])
 def test_the_feature_hole_is_always_empty(fill):
-    assert reference._feature_hole(torch.full((1, 1, 64, 64), fill)).abs().sum() == 0
+    assert reference.feature_hole(torch.full((1, 1, 64, 64), fill)).abs().sum() == 0
 
 
 def test_gaussian_rows_sum_to_one_and_keep_their_denormals():
-    gaussian = reference._gaussian(32, 32)
+    gaussian = reference.gaussian_weights(32, 32)
     torch.testing.assert_close(gaussian.sum(dim=1), torch.ones(1024))
     tiny = torch.finfo(torch.float32).tiny
     assert ((gaussian > 0) & (gaussian < tiny)).any()  # what slows the official product down

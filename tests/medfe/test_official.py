@@ -31,7 +31,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_range_propagation_and_its_layout_are_the_reference_ones(channels, height, width, seed):
     features = random(1, channels, height, width, seed=seed) * 2
     ours = as_if_transposed(official_range_propagation(features, 3))
-    torch.testing.assert_close(ours, reference._range(features), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours, reference.range_propagation(features), atol=1e-5, rtol=1e-5)
 
 
 @settings(deadline=None, max_examples=20)
@@ -39,7 +39,7 @@ def test_range_propagation_and_its_layout_are_the_reference_ones(channels, heigh
 def test_spatial_propagation_and_its_layout_are_the_reference_ones(channels, height, width):
     features = random(1, channels, height, width)
     ours = as_if_transposed(spatial_propagation(features, 1.5))
-    torch.testing.assert_close(ours, reference._spatial(features), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours, reference.spatial_propagation(features), atol=1e-5, rtol=1e-5)
 
 
 def test_range_weights_outside_the_map_take_part_with_a_value_of_zero():
@@ -62,7 +62,7 @@ def test_the_layout_mixes_positions_and_channels_as_the_specification_says():
 
 
 def test_no_hole_ever_reaches_the_official_features():
-    assert reference._feature_hole(torch.ones(1, 1, 256, 256)).sum() == 0
+    assert reference.feature_hole(torch.ones(1, 1, 256, 256)).sum() == 0
     assert list(signature(OfficialFilling.forward).parameters) == ["self", "pyramid"]
 
 
@@ -82,7 +82,7 @@ def test_streams_of_constant_sums_equal_full_mask_convolutions(kernel, empty):
     expected, mask = features, torch.ones(1, 8, 6, 6)
     for conv, norm, mask_weight in zip(stream.convs, stream.norms, masks, strict=True):
         block = {"layer.input_conv.weight": conv.weight, "layer.mask_conv.weight": mask_weight}
-        expected, mask = reference._partial_conv(block, "layer", expected, mask)
+        expected, mask = reference.partial_conv(block, "layer", expected, mask)
         expected = torch.nn.functional.leaky_relu(norm(expected), 0.2)
     torch.testing.assert_close(stream(features), expected, atol=1e-4, rtol=1e-4)
     assert bool((mask == 0).any()) is False  # the third layer has no empty sum

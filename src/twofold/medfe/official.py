@@ -224,7 +224,7 @@ def official_range_propagation(features: Features, window: int) -> Features:
     weights = torch.softmax(torch.stack(scores, dim=1), dim=1)  # b (window window) h w
     total = torch.zeros_like(features)
     for index, neighbour in enumerate(neighbours(features, window)):
-        total = torch.addcmul(total, weights[:, index, None], neighbour)
+        total = total + weights[:, index, None] * neighbour
     return total
 
 

@@ -28,13 +28,16 @@ def error(answer: torch.Tensor, exact: torch.Tensor) -> float:
     height=st.integers(1, 21),
     width=st.integers(1, 21),
     seed=st.integers(0, 99),
+    kept=st.booleans(),
 )
-def test_any_size_gives_the_sums_of_a_plain_convolution(batch, inputs, outputs, kernel, height, width, seed):
+def test_any_size_gives_the_sums_of_a_plain_convolution(
+    batch, inputs, outputs, kernel, height, width, seed, kept
+):
     features = random(batch, inputs, height, width, seed=seed)
     weight = random(outputs, inputs, kernel, kernel, seed=seed + 1)
     exact = F.conv2d(features.double(), weight.double(), padding=kernel // 2)
     with torch.inference_mode():
-        answer = FftConv(weight)(features)
+        answer = FftConv(weight, kept=kept)(features)
     torch.testing.assert_close(answer.double(), exact, atol=2e-4, rtol=1e-4)
 
 

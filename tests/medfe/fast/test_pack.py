@@ -149,10 +149,23 @@ def test_weights_over_frequencies_stay_within_their_budget():
         network = OfficialMedfe(paper("official"))
     convs = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
     for dtype, chosen in ((torch.float32, [7] * 5), (torch.bfloat16, [5] * 5 + [7] * 5)):
-        names = over_frequencies(network, dtype)
+        chosen_ones = over_frequencies(network, dtype)
+        assert sorted(convs[name].kernel_size[0] for name in chosen_ones) == [5] * 5 + [7] * 5
+        names = [name for name, kept in chosen_ones.items() if kept]
         assert sorted(convs[name].kernel_size[0] for name in names) == chosen
         assert sum(spectrum_bytes(convs[name].weight, dtype) for name in names) <= SPECTRA_BYTES
     assert SPECTRA_BYTES <= 260_000_000  # with everything else the full-size network then takes under 1 GB
+
+
+def test_answers_are_the_same_whether_spectra_are_kept_or_not(monkeypatch):
+    network = network_of(OFFICIAL)
+    image, hole = scene(OFFICIAL)
+    kept = prepack(copy.deepcopy(network))(image, hole).image
+    monkeypatch.setattr("twofold.medfe.fast.pack.SPECTRA_BYTES", 0)
+    lean = prepack(network)
+    parts = [part for conv in lean.modules() if isinstance(conv, FftConv) for part in conv.parameters()]
+    assert sum(part.nbytes for part in parts) == 5 * (25 + 49) * 48 * 48 * 4  # as much as plain weights
+    torch.testing.assert_close(lean(image, hole).image, kept, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

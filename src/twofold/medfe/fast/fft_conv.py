@@ -28,27 +28,38 @@ class FftConv(nn.Module):
         weight: of the convolution, with odd kernels of at least 3.
         dtype: of the products. Transforms are float32 in any case: so bfloat16 rounds as often as in the
             direct sum (what goes in, the weights, what comes out), and not at every step between.
+        kept: keep the weights' spectrum, which takes ``spectrum_bytes``. Otherwise it is made anew in every
+            call, one pair of lines at a time, which takes no memory and up to a quarter of the time.
     """
 
-    def __init__(self, weight: Float[Tensor, "out into k k"], dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        weight: Float[Tensor, "out into k k"],
+        dtype: torch.dtype = torch.float32,
+        *,
+        kept: bool = True,
+    ) -> None:
         super().__init__()
         outputs, inputs, kernel = weight.shape[:3]
-        self.kernel, self.size = kernel, ANSWERED + kernel - 1
-        self.outputs = outputs
-        self.complex_rows = self.size**2 - SINGLE
+        self.kernel, self.size, self.dtype = kernel, ANSWERED + kernel - 1, dtype
+        self.inputs, self.outputs = inputs, outputs
+        self.plain: nn.Parameter | None = None
+        for name, matrix in _matrices(self.size).items():
+            self.register_buffer(name, matrix.clone(), persistent=False)
+        if not kept:
+            listed = weight.detach().float().permute(3, 2, 1, 0).reshape(kernel, -1)
+            self.plain = nn.Parameter(listed, requires_grad=False)
+            return
+        complex_rows = self.size**2 - SINGLE
         taps = tile_transform(self.size)[:, :kernel, :kernel].reshape(self.size**2, kernel**2).float()
         listed = weight.detach().float().permute(2, 3, 1, 0).reshape(kernel**2, inputs * outputs)
 
         def spectrum(rows: Tensor) -> nn.Parameter:
             return nn.Parameter((rows @ listed).view(-1, inputs, outputs).to(dtype), requires_grad=False)
 
-        self.real = spectrum(taps[: self.complex_rows : 2])
-        self.imaginary = spectrum(
-            -taps[1 : self.complex_rows : 2]
-        )  # a correlation multiplies by the conjugate
-        self.single = spectrum(taps[self.complex_rows :])
-        for name, matrix in _matrices(self.size).items():
-            self.register_buffer(name, matrix.clone(), persistent=False)
+        self.real = spectrum(taps[:complex_rows:2])
+        self.imaginary = spectrum(-taps[1:complex_rows:2])  # a correlation multiplies by the conjugate
+        self.single = spectrum(taps[complex_rows:])
 
     def _apply(self, fn: Any, recurse: bool = True) -> FftConv:
         """Stay as it is: ``network.float()`` would undo the precision."""
@@ -82,19 +93,30 @@ class FftConv(nn.Module):
         Products with the weights' real and imaginary part stay apart; the way back adds them up. Pair after
         pair, so that what lies between stays in the cache.
         """
-        size, inputs, dtype = self.size, self.real.shape[1], self.real.dtype
-        spectrum = torch.mm(self.down[index], pair).to(dtype).view(2 * size, -1, inputs)
-        last = index == size // 2 - 1
-        count = size - 2 if last else size  # of complex frequencies
-        own = slice(index * size, index * size + count)
-        rows = spectrum[: 2 * count].view(count, -1, inputs)  # of both parts
+        size = self.size
+        spectrum = torch.mm(self.down[index], pair).to(self.dtype).view(2 * size, -1, self.inputs)
+        real, imaginary, single = self._weights(index)
+        count = len(real)  # of complex frequencies
+        rows = spectrum[: 2 * count].view(count, -1, self.inputs)  # of both parts
         products = spectrum.new_empty(2 * size, spectrum.shape[1], self.outputs)
-        torch.bmm(rows, self.real[own], out=products[: 2 * count].view(count, -1, self.outputs))
-        crossed = torch.bmm(rows, self.imaginary[own]).view(2 * count, -1)
-        if last:
-            torch.bmm(spectrum[2 * count :], self.single, out=products[2 * count :])
+        torch.bmm(rows, real, out=products[: 2 * count].view(count, -1, self.outputs))
+        crossed = torch.bmm(rows, imaginary).view(2 * count, -1)
+        if single is not None:
+            torch.bmm(spectrum[2 * count :], single, out=products[2 * count :])
         torch.mm(self.up[index], products.float().view(2 * size, -1), out=out)
         out.addmm_(self.up_crossed[index, :, : 2 * count], crossed.float())
+
+    def _weights(self, index: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Real and negative imaginary part of the weights of one pair of lines, and what is real alone."""
+        last = index == self.size // 2 - 1
+        count = self.size - 2 if last else self.size
+        if self.plain is None:
+            own = slice(index * self.size, index * self.size + count)
+            return self.real[own], self.imaginary[own], self.single if last else None
+        lines, columns = _weight_transforms(self.size, self.kernel)[index]
+        transformed = torch.mm(columns, torch.mm(lines, self.plain).view(2 * self.kernel, -1)).to(self.dtype)
+        spectrum = transformed.view(-1, self.inputs, self.outputs)
+        return spectrum[:count], spectrum[count : 2 * count], spectrum[2 * count :] if last else None
 
     def _tiles(self, features: Tensor, rows: int, columns: int) -> Tensor:
         """Overlapping tiles, zero outside the map, with the position within a tile first."""
@@ -129,6 +151,22 @@ def _matrices(size: int) -> dict[str, Tensor]:
     crossed[-1, :, -SINGLE:] = 0
     named = {"across": across, "down": down, "up": up, "up_crossed": crossed, "back": back}
     return {name: matrix.float().contiguous() for name, matrix in named.items()}
+
+
+@lru_cache
+def _weight_transforms(size: int, kernel: int) -> list[tuple[Tensor, Tensor]]:
+    """For each pair of lines, what leads there from a kernel's columns, and from there to its frequencies.
+
+    Frequencies are real parts, negative imaginary ones (a correlation multiplies by the conjugate), and then
+    those that are real alone.
+    """
+    lines = _lines(size).view(size // 2, 2, size)[..., :kernel].float().contiguous()
+    columns = _columns(size).view(size // 2, 2 * size, 2, size)[..., :kernel].flatten(2).float()
+    counts = [2 * size] * (size // 2 - 1) + [2 * size - SINGLE]
+    return [
+        (line, torch.cat([column[0:end:2], -column[1:end:2], column[end:]]))
+        for line, column, end in zip(lines, columns, counts, strict=True)
+    ]
 
 
 def _lines(size: int) -> Float[Tensor, "frequencies positions"]:

@@ -27,11 +27,11 @@ M = TypeVar("M", bound=nn.Module)
 Precision = Literal["fp32", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SPECTRA_BYTES = 260 * 10**6
-"""Most that the weights of all convolutions over frequencies may take, largest kernels first.
+"""Most that the spectra of a network's weights may take together; the largest kernels' are kept first.
 
-A 7x7 one takes four times what it takes elsewhere; of the full-size official network all five fit in float32.
+That of a 7x7 convolution takes four times its weights; all five of the full-size official network fit.
 """
-LARGE = 8 * 10**6
+LARGE = 4 * 10**6
 """Bytes of a layer after which freed memory is given back: a heap full of holes is larger than weights."""
 SMALLEST = 8  # a side that every kernel of the network fits into
 WIDE = ("fuse.conv", "structure_to_rgb", "texture_to_rgb", "decoder.detail", "decoder.stages.5.conv")
@@ -63,7 +63,7 @@ def prepack(network: MedfeNetwork, precision: Precision = "fp32") -> MedfeNetwor
     frequencies = over_frequencies(network, dtype)
     for name, conv in _each(network, nn.Conv2d):
         if name in frequencies:
-            _replace(network, name, FftConv(conv.weight, dtype))
+            _replace(network, name, FftConv(conv.weight, dtype, kept=frequencies[name]))
     # The last first: weights at the end of the heap move into what was freed before, and the heap shrinks.
     layers: Iterator[tuple[str, nn.Conv2d | nn.ConvTranspose2d]] = chain(
         _each(network, nn.ConvTranspose2d), _each(network, nn.Conv2d)
@@ -82,8 +82,8 @@ def prepack(network: MedfeNetwork, precision: Precision = "fp32") -> MedfeNetwor
     return network
 
 
-def over_frequencies(network: nn.Module, dtype: torch.dtype) -> set[str]:
-    """The convolutions that gain from frequencies, the largest kernels first, while memory is left for them.
+def over_frequencies(network: nn.Module, dtype: torch.dtype) -> dict[str, bool]:
+    """The convolutions that gain from frequencies, and whether memory is left to keep their spectrum.
 
     Args:
         network: with plain convolutions.
@@ -94,13 +94,12 @@ def over_frequencies(network: nn.Module, dtype: torch.dtype) -> set[str]:
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d) and _gains_from_frequencies(module, dtype)
     }
-    chosen, left = set(), SPECTRA_BYTES
+    kept, left = {}, SPECTRA_BYTES
     for name, conv in sorted(gaining.items(), key=lambda item: -item[1].kernel_size[0]):
         needed = spectrum_bytes(conv.weight, dtype)
-        if needed <= left:
-            chosen.add(name)
-            left -= needed
-    return chosen
+        kept[name] = needed <= left
+        left -= needed * kept[name]
+    return kept
 
 
 class PrepackedConv(nn.Module):
