@@ -16,8 +16,9 @@ from twofold.checkpoints.format import save_weights
 from twofold.cli.main import main
 from twofold.dsi.config import tiny as tiny_dsi
 from twofold.dsi.model import Dsi, build_dsi
+from twofold.medfe.build import build_medfe
 from twofold.medfe.config import tiny as tiny_medfe
-from twofold.medfe.model import Medfe, build_medfe
+from twofold.medfe.model import Medfe
 from twofold.serve.app import create_app
 from twofold.serve.settings import Settings
 

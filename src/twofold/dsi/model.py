@@ -85,7 +85,7 @@ class Dsi(nn.Module):
         *,
         progress: RowProgress | None = None,
     ) -> FilledBatch:
-        """Sample a structure for each seed and paint it [DSI Sec. 3].
+        """Sample a structure for each seed and paint it.
 
         Args:
             image: [b 3 h w] in [-1, 1] with b seeds, or [1 3 h w] with any number of seeds: so many
@@ -124,7 +124,7 @@ class Dsi(nn.Module):
         *,
         progress: RowProgress | None = None,
     ) -> SampledStructure:
-        """Sample a structure for each seed, without painting it [DSI Sec. 3.2].
+        """Sample a structure for each seed, without painting it.
 
         Args:
             image: [1 3 h w] in [-1, 1]; what it holds inside the hole has no influence.

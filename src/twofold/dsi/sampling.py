@@ -51,7 +51,7 @@ def sample_structure_naive(
 ) -> SampledStructure:
     """Draw a structure for every seed, a forward pass for each code [DSI: structure sampling].
 
-    Position by position in raster order ``s_i = argmax_k (log p(s_i = k | s_<i, m, I_m) + T g_ik)`` with
+    ``s_i = argmax_k (log p(s_i = k | s_<i, m, I_m) + T g_ik)``, position by position in raster order, with
     Gumbel noise g and temperature T: a draw from the softmax of the logits over T.
 
     Computes in the precision of the weights, which generator, codebook and condition share.

@@ -15,7 +15,7 @@ from twofold.medfe.encoder import INPUT_CHANNELS
 class SkipConnections(nn.Module):
     """Add the equalized features to all six features of the encoder [MEDFE: supplemented skips].
 
-    x[i] + u[i](y), u1 ... u3 = up(leaky(norm(conv(y)))), u4 ... u6 = norm(conv(...))
+    ``s[i] = x[i] + u[i](y), u1 ... u3 = up(leaky(norm(conv(y)))), u4 ... u6 = norm(conv(...))``.
 
     Args:
         config: sizes of the network.
@@ -44,7 +44,7 @@ class SkipConnections(nn.Module):
 class Decoder(nn.Module):
     """Six upsampling stages; each but the first also takes a skip connection [MEDFE: decoder].
 
-    d6 = t(relu(s6)), d[i] = t(relu([d[i+1]; s[i]])), s[i] = x[i] + u[i](y), t = norm(conv_transposed)
+    ``d6 = t(relu(s6)), d[i] = t(relu([d[i+1]; s[i]])), s[i] = x[i] + u[i](y), t = norm(conv_transposed)``.
 
     Args:
         config: sizes of the network.

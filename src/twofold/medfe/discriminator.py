@@ -18,7 +18,7 @@ LOCAL_SIZE = 64  # side in pixels of the local discriminator's crop
 class PatchDiscriminator(nn.Module):
     """Five spectrally normalized 4x4 convolutions; a score per 32x32 pixels [MEDFE: patch discriminator].
 
-    D(I) = W5 leaky(W4 leaky(W3 leaky(W2 leaky(W1 I)))), W[i] / sigma(W[i])
+    ``D(I) = W5 leaky(W4 leaky(W3 leaky(W2 leaky(W1 I)))), W[i] / sigma(W[i])``.
 
     Not conditioned on the hole; no sigmoid at the end.
 
@@ -42,7 +42,7 @@ class PatchDiscriminator(nn.Module):
 class Discriminators(nn.Module):
     """Score the whole picture, and a 64x64 crop of it [MEDFE: global and local discriminator].
 
-    D_global(I), D_local(crop(I))
+    ``D(I) = (D_global(I), D_local(crop(I)))``.
 
     Args:
         width: channels of the first convolution of either.

@@ -18,7 +18,7 @@ INPUT_CHANNELS = 6  # the prefilled picture, and "1 = known" three times
 class Encoder(nn.Module):
     """Turn a picture with a hole into features from shallow (texture) to deep (structure) [MEDFE: encoder].
 
-        x1 = conv(I, 1 - M), x[i] = norm(conv(leaky(x[i-1]))) for i = 2 ... 5, x6 = R(conv(leaky(x5)))
+    ``x1 = conv(I, 1 - M), x[i] = norm(conv(leaky(x[i-1]))) for i = 2 ... 5, x6 = R(conv(leaky(x5)))``.
 
     Args:
         config: sizes of the network.
@@ -68,7 +68,7 @@ class EncoderStage(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, the first dilated by 2, added to their input [MEDFE: dilated bottleneck].
 
-        R(x) = x + norm(conv(relu(norm(conv_dilated(x)))))
+    ``R(x) = x + norm(conv(relu(norm(conv_dilated(x)))))``.
 
     The official code pads by reflection, which needs at least three positions a side; paper mode
     pads with zeros instead, so that pictures of 64 and 128 pixels a side pass as well.

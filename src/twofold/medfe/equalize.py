@@ -17,7 +17,7 @@ Features = Float[Tensor, "b c h w"]
 class FeatureEqualization(nn.Module):
     """Make structure and texture agree, channel by channel and place by place [MEDFE: feature equalization].
 
-    equalize(x) = propagate(reweigh(x))
+    ``equalize(x) = propagate(reweigh(x))``.
 
     Args:
         config: sizes and switches of the network.
@@ -43,7 +43,7 @@ class FeatureEqualization(nn.Module):
 class ChannelReweighing(nn.Module):
     """Squeeze-and-excitation: one weight in [0, 1] per channel and picture [MEDFE: channel equalization].
 
-    reweigh(x)_c = x_c sigmoid(W2 relu(W1 mean(x)))_c
+    ``reweigh(x)_c = x_c sigmoid(W2 relu(W1 mean(x)))_c``.
 
     Args:
         channels: channels of the features.
@@ -64,7 +64,7 @@ class ChannelReweighing(nn.Module):
 class BilateralPropagation(nn.Module):
     """Combine spatial and range propagation by a 1x1 convolution [MEDFE: bilateral propagation].
 
-    propagate(x) = q([ys; yr])
+    ``propagate(x) = q([ys; yr])``.
 
     Args:
         config: sizes and switches of the network; at least one of the two propagations is on.
@@ -105,7 +105,7 @@ def gaussian_rows(size: int, sigma: float, like: Tensor) -> Float[Tensor, "size 
 def spatial_propagation(features: Features, sigma: float) -> Features:
     """Average all features, weighted by a Gaussian of their distance [MEDFE: spatial propagation].
 
-    ys_i = sum_j g(i - j) x_j / sum_j g(i - j), g(d) = exp(-d^2 / (2 sigma^2))
+    ``ys_i = sum_j g(i - j) x_j / sum_j g(i - j), g(d) = exp(-d^2 / (2 sigma^2))``.
 
     The Gaussian over the plane is the product of one over rows and one over columns, and so is its
     normalisation at the border: two small matrix products replace the (h w) x (h w) one.
@@ -123,7 +123,7 @@ def spatial_propagation(features: Features, sigma: float) -> Features:
 def range_propagation(features: Features, window: int) -> Features:
     """Average a window's features, weighted by their dot product with its centre [MEDFE: range propagation].
 
-    yr_i = 1 / (C k^2) sum_{j in v(i)} (x_i^T x_j) x_j
+    ``yr_i = 1 / (C k^2) sum_{j in v(i)} (x_i^T x_j) x_j``.
 
     The normaliser is the number of terms: channels of the dot product times positions of the window.
     Positions outside the map are zero.

@@ -26,7 +26,7 @@ class FilledFeatures:
 class MutualFilling(nn.Module):
     """Both branches, each with weights of its own [MEDFE: two branches].
 
-        Fst = fill_st(leaky(x4), leaky(x5), leaky(x6)), Fte = fill_te(leaky(x1), leaky(x2), leaky(x3))
+    ``Fst = fill_st(leaky(x4), leaky(x5), leaky(x6)), Fte = fill_te(leaky(x1), leaky(x2), leaky(x3))``.
 
     Args:
         config: sizes and switches of the network.
@@ -58,7 +58,7 @@ class MutualFilling(nn.Module):
 class FillingBranch(nn.Module):
     """One branch: gather, fill by parallel streams of different kernels, merge [MEDFE: multi-scale filling].
 
-    F = merge([P3(x, m); P5(x, m); P7(x, m)])
+    ``F = merge([P3(x, m); P5(x, m); P7(x, m)])``.
     """
 
     def __init__(self, gathering: nn.Module, config: MedfeConfig) -> None:
@@ -79,7 +79,7 @@ class FillingBranch(nn.Module):
 class TextureGathering(nn.Module):
     """Bring encoder stages 1 to 3 to one size and merge them: they hold texture [MEDFE: texture features].
 
-    texture = merge([down(down(x1)); down(x2); conv(x3)])
+    ``texture = merge([down(down(x1)); down(x2); conv(x3)])``.
     """
 
     def __init__(self, config: MedfeConfig) -> None:
@@ -103,7 +103,7 @@ class TextureGathering(nn.Module):
 class StructureGathering(nn.Module):
     """Encoder stages 4 to 6 at one size, merged: they hold structure [MEDFE: structure features].
 
-    structure = merge([up(conv(x4)); up(conv(x5)); up(conv(x6))])
+    ``structure = merge([up(conv(x4)); up(conv(x5)); up(conv(x6))])``.
     """
 
     def __init__(self, config: MedfeConfig) -> None:

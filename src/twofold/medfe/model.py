@@ -18,7 +18,7 @@ from twofold.tensors import Hole, Image
 class Medfe(MedfeNetwork):
     """The generator of the paper, any multiple of 64 a side [MEDFE: mutual encoder-decoder].
 
-        I' = tanh(D(x1 + u1(y), ..., x6 + u6(y))), y = equalize(fuse([Fst; Fte])), x1 ... x6 = E(I, 1 - M)
+    ``I' = tanh(D(x1 + u1(y), ..., x6 + u6(y))), y = equalize(fuse([Fst; Fte])), x1 ... x6 = E(I, 1 - M)``.
 
     Args:
         config: sizes and switches, of paper mode.

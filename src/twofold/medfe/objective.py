@@ -20,7 +20,7 @@ Scalar = Float[Tensor, ""]
 def reconstruction_loss(answer: Image, image: Image, hole: Hole, *, hole_weight: float = 1.0) -> Scalar:
     """Mean absolute difference over the whole picture, uncomposited [MEDFE: reconstruction loss].
 
-    Lre = mean(abs(I' - I))
+    ``Lre = mean(abs(I' - I))``.
 
     Args:
         answer: the network's picture.
@@ -35,7 +35,7 @@ def reconstruction_loss(answer: Image, image: Image, hole: Hole, *, hole_weight:
 def perceptual_loss(answer: dict[str, Tensor], image: dict[str, Tensor]) -> Scalar:
     """Mean absolute differences of VGG-16 features of five depths [MEDFE: perceptual loss].
 
-    Lperc = sum_l mean(abs(phi_l(I') - phi_l(I))), l = relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
+    ``Lperc = sum_l mean(abs(phi_l(I') - phi_l(I))), l = relu1_1, relu2_1, relu3_1, relu4_1, relu5_1``.
 
     Args:
         answer: features of the network's picture by layer name, of ``PERCEPTUAL_LAYERS`` at least.
@@ -47,7 +47,7 @@ def perceptual_loss(answer: dict[str, Tensor], image: dict[str, Tensor]) -> Scal
 def gram_matrix(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c"]:
     """Products of all pairs of channels, summed over positions, over c h w [MEDFE: Gram matrix].
 
-    G(x) = x x^T / (c h w), x of c rows and h w columns
+    ``G(x) = x x^T / (c h w), x of c rows and h w columns``.
     """
     _, channels, height, width = features.shape
     flat = rearrange(features, "b c h w -> b c (h w)").float()
@@ -57,7 +57,7 @@ def gram_matrix(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c"]:
 def style_loss(answer: dict[str, Tensor], image: dict[str, Tensor]) -> Scalar:
     """Sum over four depths of the mean absolute difference of Gram matrices [MEDFE: style loss].
 
-    Lstyle = sum_l mean(abs(G(phi_l(I')) - G(phi_l(I)))), l = relu2_2, relu3_3, relu4_3, relu5_2
+    ``Lstyle = sum_l mean(abs(G(phi_l(I')) - G(phi_l(I)))), l = relu2_2, relu3_3, relu4_3, relu5_2``.
 
     Args:
         answer: features of the network's picture by layer name, of ``STYLE_LAYERS`` at least.
@@ -71,7 +71,7 @@ def style_loss(answer: dict[str, Tensor], image: dict[str, Tensor]) -> Scalar:
 def supervision_loss(branch: View | None, target: Image) -> Scalar:
     """Mean absolute difference of a branch and its target [MEDFE: structure and texture supervision].
 
-    Lrst = mean(abs(rgb(Fst) - small(Ist))), Lrte = mean(abs(rgb(Fte) - small(I)))
+    ``Lrst = mean(abs(rgb(Fst) - small(Ist))), Lrte = mean(abs(rgb(Fte) - small(I)))``.
 
     The structure branch is held to the smoothed photograph, the texture branch to the photograph.
 
@@ -88,7 +88,7 @@ def supervision_loss(branch: View | None, target: Image) -> Scalar:
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Scalar:
     """Relativistic average least squares [MEDFE: adversarial loss of the discriminators].
 
-    Ld = mean((D(I) - mean(D(I')) - 1)^2) / 2 + mean((D(I') - mean(D(I)) + 1)^2) / 2
+    ``Ld = mean((D(I) - mean(D(I')) - 1)^2) / 2 + mean((D(I') - mean(D(I)) + 1)^2) / 2``.
 
     Real scores shall lie 1 above the average fake score, fake ones 1 below the average real score;
     the mean of both, summed over the discriminators. Averages are per picture: the official code trains with
@@ -104,7 +104,7 @@ def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Scalar
 def generator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Scalar:
     """The same with the signs swapped [MEDFE: adversarial loss of the generator].
 
-    Ladv = mean((D(I) - mean(D(I')) + 1)^2) / 2 + mean((D(I') - mean(D(I)) - 1)^2) / 2
+    ``Ladv = mean((D(I) - mean(D(I')) + 1)^2) / 2 + mean((D(I') - mean(D(I)) - 1)^2) / 2``.
 
     Args:
         real: scores [b 1 h w] of photographs, one tensor for each discriminator.

@@ -16,7 +16,7 @@ Valid = Float[Tensor, "b 1 h w"]
 class PartialConv2d(nn.Module):
     """A convolution over the known positions of its window only [MEDFE: partial convolution].
 
-    p(x, m) = W (x m) k^2 / sum(m) and m' = 1 where sum(m) > 0; both 0 elsewhere
+    ``p(x, m) = W (x m) k^2 / sum(m) and m' = 1 where sum(m) > 0; both 0 elsewhere``.
 
     Where a window of k*k positions holds s known ones, the sum over the known ones is scaled by
     k*k/s; where it holds none the output is 0. Positions outside the map count as missing.
@@ -50,7 +50,7 @@ class PartialConv2d(nn.Module):
 class PartialStream(nn.Module):
     """Partial convolutions of one kernel, normalized and activated [MEDFE: stack of partial convolutions].
 
-    x <- leaky(norm(p(x, m))), m <- m', five times
+    ``P(x, m) = q(...q(x, m)), q = (leaky(norm(p(x, m))), m')``.
 
     Args:
         channels: channels throughout.
@@ -77,7 +77,7 @@ def valid_features(
 ) -> Float[Tensor, "b 1 h2 w2"]:
     """Mark the feature positions of which at most ``threshold`` is missing [MEDFE: hole at feature size].
 
-    m = 1 where mean(M over 8x8) <= 5/16, 0 elsewhere
+    ``m = 1 where mean(M over 8x8) <= 5/16, 0 elsewhere``.
 
     Args:
         hole: 1 = missing, in picture pixels.

@@ -203,7 +203,7 @@ class MedfeRecipe:
     def step(self, batch: Mapping[str, Tensor], context: StepContext) -> dict[str, Tensor]:
         """One update of the discriminators, then one of the network [MEDFE: training step].
 
-        L = Lre + 0.2 Ladv + 0.2 Lperc + 250 Lstyle + Lrst + Lrte
+        ``L = Lre + 0.2 Ladv + 0.2 Lperc + 250 Lstyle + Lrst + Lrte``.
         """
         config, fabric = self.config, context.fabric
         image, hole = batch["image"], batch["hole"]
