@@ -176,7 +176,7 @@ def test_workers_end_when_their_owner_is_killed(root: Path, busy: bool) -> None:
 import sys
 from pathlib import Path
 sys.path.append({str(Path(__file__).parents[1])!r})
-from batch.test_crew import a_pool, TASKS
+from batch.test_worker_pool import a_pool, TASKS
 workers = a_pool(Path({str(root)!r}), {model!r}, workers=2)
 answers = workers.run(TASKS)
 if not {busy}:

@@ -266,7 +266,9 @@ def test_converting_absurd_tables(folder: Path, capsys: pytest.CaptureFixture[st
     (folder / "m.ckpt.index").write_bytes(TABLES[what])
     (folder / "m.ckpt.data-00000-of-00001").write_bytes(b"12345678")
     refused(folder, capsys, "convert", "dsi", str(folder / "m.ckpt"), str(folder / "out"))
-    if what not in ("entry of many slices", "absurd offset", "absurd size", "absurd count of files"):
+    # What a well-formed index cannot mean is found later; and protobuf takes the last of a field's values.
+    later = ("entry of many slices", "absurd offset", "absurd size", "absurd count of files", "a field twice")
+    if what not in later:
         with within(2, what), pytest.raises(CheckpointError, match=r"cannot be read as a checkpoint's index"):
             TensorBundle(folder / "m.ckpt")
 

@@ -237,6 +237,8 @@ def _parse_index(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
 
 
 def _parse(name: str, record: bytes) -> Any:
+    if len(record) > MAX_RECORD_BYTES:
+        raise MalformedError(f"a record has {len(record)} bytes")
     try:
         return parse(_MESSAGES, name, record, source="a TensorFlow checkpoint", extra="convert")
     except UnreadableError as error:
@@ -254,8 +256,6 @@ def _parse_header(record: bytes) -> int:
 
 
 def _parse_entry(name: str, record: bytes) -> BundleEntry:
-    if len(record) > MAX_RECORD_BYTES:
-        raise MalformedError(f"the record of {name} has {len(record)} bytes")
     entry = _parse("Entry", record)
     shape = tuple(axis.size for axis in entry.shape.dim)
     if (
