@@ -177,7 +177,8 @@ import sys
 from pathlib import Path
 sys.path.append({str(Path(__file__).parents[1])!r})
 from batch.test_worker_pool import a_pool, TASKS
-workers = a_pool(Path({str(root)!r}), {model!r}, workers=2)
+from twofold.engine.model_name import Typed
+workers = a_pool(Path({str(root)!r}), Typed({model!r}), workers=2)
 answers = workers.run(TASKS)
 if not {busy}:
     list(answers)

@@ -281,7 +281,7 @@ ENTRIES = {
     "an endless number": (varint(1 << 3) + b"\xff" * 30, "a record is damaged"),
     "a number of 70 bits": (varint(1 << 3) + b"\xff" * 9 + b"\x7f", "as TensorFlow's type -1"),
     "a number cut off": (varint(1 << 3) + b"\xff", "a record is damaged"),
-    "a record that is long": (bytes_field(2, bytes_field(2, b"") * 40_000), "record of a has 80004 bytes"),
+    "a record that is long": (bytes_field(2, bytes_field(2, b"") * 40_000), "a record has 80004 bytes"),
 }
 
 
