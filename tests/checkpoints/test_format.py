@@ -17,6 +17,7 @@ from twofold.checkpoints import released
 from twofold.checkpoints.configs import config_from_dict
 from twofold.checkpoints.format import build_network, check_state, load_weights, save_weights
 from twofold.checkpoints.released import bundled_models, find_weights
+from twofold.dsi.options import SamplingOptions
 from twofold.errors import CheckpointError
 from twofold.families import FAMILIES, Family
 from twofold.medfe.config import MedfeConfig
@@ -257,3 +258,10 @@ def test_weights_get_the_permissions_of_any_new_file(tmp_path):
     path = tmp_path / "model.safetensors"
     save_weights(path, family="x", config={}, state={"w": torch.zeros(1)}, name="x")
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_options_that_are_gone_are_read_where_they_ask_for_what_is_always_done():
+    known = {"temperature": 0.5, "precision": "float32"}
+    assert config_from_dict(SamplingOptions, known) == SamplingOptions(temperature=0.5)
+    with pytest.raises(CheckpointError, match="SamplingOptions has no precision"):
+        config_from_dict(SamplingOptions, {**known, "precision": "bfloat16"})

@@ -18,7 +18,8 @@ def config_from_dict(config_class: type[T], data: Mapping[str, Any]) -> T:
     Args:
         config_class: a dataclass of bool, int, float, str, None, ``Literal``, tuples, unions and
             dataclasses of these.
-        data: its fields by name; fields with a default may be absent.
+        data: its fields by name; fields with a default may be absent. What the class lists as ``RETIRED`` is
+            left out where it has the value that is listed.
 
     Raises:
         CheckpointError: if a field is unknown, missing or of another type, or if the class itself
@@ -29,6 +30,8 @@ def config_from_dict(config_class: type[T], data: Mapping[str, Any]) -> T:
 
 def _dataclass(config_class: type[T], data: Mapping[str, Any], where: str) -> T:
     known = {field.name: field for field in fields(config_class)}  # type: ignore[arg-type]
+    retired = getattr(config_class, "RETIRED", {})
+    data = {name: value for name, value in data.items() if name not in retired or retired[name] != value}
     unknown = sorted(set(data) - set(known))
     if unknown:
         raise CheckpointError(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
 from twofold.errors import InputError
-
-Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +30,8 @@ class SamplingOptions:
     confidence_noise: float = 1.0
     """Of the same: how much chance decides which codes a pass keeps, fading to nothing over the passes; 0:
     the likeliest."""
-
-    precision: Precision = "float32"
-    """``float32`` draws the same codes as the paper's procedure, on every machine. ``bfloat16`` is faster on
-    CPUs with instructions for it; most codes are the same, but not all, and machines may differ."""
+    RETIRED: ClassVar[dict[str, str]] = {"precision": "float32"}
+    """Options that earlier weights name, with the one value that they may have: what is always done now."""
 
     @property
     def diverse(self) -> bool:
@@ -60,5 +56,3 @@ class SamplingOptions:
             raise InputError(f"passes is {self.passes}; give 1 or more")
         if not 0 <= self.confidence_noise < float("inf"):
             raise InputError(f"confidence_noise is {self.confidence_noise}; give 0 or more")
-        if self.precision not in ("float32", "bfloat16"):
-            raise InputError(f"precision is {self.precision!r}; give 'float32' or 'bfloat16'")

@@ -61,7 +61,7 @@ def sample_structure_naive(
         codebook: the codes' vectors.
         condition: features [1 c h w] of the condition network.
         seeds: one for each sample, 0 or more.
-        options: temperature and limits; ``keep_margin`` and ``precision`` are not looked at.
+        options: temperature and limits; ``keep_margin`` is not looked at.
         kept: codes [h w] of known positions; looked at only there.
         known: positions [h w] whose code is given; None: every code is drawn, as in the paper.
         progress: is told of every finished row.

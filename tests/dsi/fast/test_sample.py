@@ -299,30 +299,6 @@ def test_good_drafts_leave_one_pass_a_row(monkeypatch):
     assert passes.count(torch.bfloat16) >= 4
 
 
-def test_bfloat16_is_what_a_rounded_network_draws():
-    """Its codes are near the paper's: the likelihood the network gives them is nearly the same."""
-    options = SamplingOptions(precision="bfloat16")
-    drawn = draw(range(8), options)
-    exact = draw(range(8))
-    assert torch.equal(draw(range(8), options).codes, drawn.codes)
-    assert (drawn.codes == exact.codes).float().mean() > 0.8
-    logits = GENERATOR.pixelcnn(BOOK.look_up(drawn.codes), condition(3, 5).expand(8, -1, -1, -1))
-    loss = torch.nn.functional.cross_entropy(logits.double(), drawn.codes, reduction="none")
-    torch.testing.assert_close(drawn.log_likelihood, -loss.sum(dim=(1, 2)).detach(), rtol=0.02, atol=0.2)
-
-
-def test_the_plain_form_does_not_look_at_the_precision():
-    options = SamplingOptions(precision="bfloat16")
-    assert torch.equal(draw([3], options, how=sample_exactly).codes, draw([3]).codes)
-
-
-def test_other_precisions_are_refused():
-    options = SamplingOptions()
-    object.__setattr__(options, "precision", "int8")  # as a file from elsewhere might have it
-    with pytest.raises(InputError, match="precision is 'int8'; give 'float32' or 'bfloat16'"):
-        options.__post_init__()
-
-
 def test_one_code_leaves_no_choice():
     made, book = generator(codes=1), codebook(codes=1)
     drawn = sample_structure(made, book, condition(2, 3), [0], DEFAULT)

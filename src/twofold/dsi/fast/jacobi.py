@@ -26,7 +26,7 @@ class JacobiDecoder:
 
     Args:
         network: with its features of all rows so far.
-        exact: decides near ties; None takes the logits at their word.
+        exact: decides near ties.
         options: of the sampling.
         window: positions of each sample to be guessed in one pass.
         draft: the same network in a cheaper precision. It decodes all that is left of a row before
@@ -36,7 +36,7 @@ class JacobiDecoder:
     def __init__(
         self,
         network: IncrementalPixelCnn,
-        exact: ExactLogits | None,
+        exact: ExactLogits,
         options: SamplingOptions,
         *,
         window: int,
@@ -160,8 +160,6 @@ class JacobiDecoder:
 
     def _settle(self, codes: Int[Tensor, "n r w"]) -> bool:
         """Decide near ties exactly; tells whether that sends any sample back."""
-        if self.exact is None:
-            return False
         width = self.network.width
         open_ties = (self.doubtful & ~self.fixed).view(-1, width)
         for sample in open_ties.any(dim=1).nonzero()[:, 0].tolist():

@@ -20,8 +20,6 @@ from twofold.dsi.sampling import Progress, SampledStructure, SamplingTask
 from twofold.dsi.structure import PixelCnn, StructureGenerator
 from twofold.errors import InputError
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
 
 def sample_structure(
     generator: StructureGenerator,
@@ -37,7 +35,7 @@ def sample_structure(
 ) -> SampledStructure:
     """Draw a structure for every seed as ``sample_structure_naive`` does, each feature computed once.
 
-    In ``float32`` the codes are those of the naive form in float64: near ties are decided there. A sample
+    The codes are those of the naive form in float64: near ties are decided there. A sample
     depends on its seed, the condition, the options and what is known, but not on other samples, on
     ``window`` or on the number of threads.
 
@@ -46,7 +44,7 @@ def sample_structure(
         codebook: the codes' vectors.
         condition: features [1 c h w] of the condition network.
         seeds: one for each sample, 0 or more.
-        options: temperature, limits and precision; ``keep_margin`` is not looked at.
+        options: temperature and limits; ``keep_margin`` is not looked at.
         kept: codes [h w] of known positions; looked at only there.
         known: positions [h w] whose code is given; None: every code is drawn, as in the paper.
         progress: is told of every finished row.
@@ -90,11 +88,11 @@ def _decoder(
     options: SamplingOptions,
     window: int | None,
 ) -> JacobiDecoder:
-    """What the precision asked for and this machine need."""
-    weights = fused_pixelcnn(pixelcnn, vectors, DTYPES[options.precision])
+    """What this machine needs."""
+    weights = fused_pixelcnn(pixelcnn, vectors, torch.float32)
     network = IncrementalPixelCnn(weights, condition, samples)
-    exact = None if options.precision == "bfloat16" else ExactLogits(pixelcnn, vectors, condition)
-    if exact is None or not draft_pays(condition.device, samples):
+    exact = ExactLogits(pixelcnn, vectors, condition)
+    if not draft_pays(condition.device, samples):
         # Reading the weights is shared by many samples, or else by many guesses.
         window = window or (16 if samples == 1 else 12 if samples <= 3 else 8)
         return JacobiDecoder(network, exact, options, window=window)

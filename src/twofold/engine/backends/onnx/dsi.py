@@ -55,17 +55,12 @@ class OnnxDsi:
         """Refuse options that an exported network cannot follow.
 
         Raises:
-            InputError: if official mode is given an option of ours, or what is asked for needs PyTorch.
+            InputError: if official mode is given an option of ours.
         """
         if self._official and options.keep_margin is not None:
             raise InputError(
                 f"keep_margin is {options.keep_margin}, but official mode samples every code; "
                 "leave it out, or use weights of paper mode"
-            )
-        if options.precision != "float32":
-            raise InputError(
-                f"precision is {options.precision}, but exported networks sample in float32; leave it out, "
-                "or use the weights themselves"
             )
 
     def fill(
