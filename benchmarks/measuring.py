@@ -2,13 +2,12 @@
 
     python benchmarks/measuring.py MODEL FORM BATCH SEED THREADS
 
-fills once and prints the peak of its resident memory in bytes; ``peak_megabytes`` calls it.
+fills once and prints the peak of its resident memory in bytes; ``network_peak`` calls it.
 """
 
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dsi_speed import bench_dsi, forward_flops
 from medfe_speed import peak_bytes, thread_count
 from networks import MODELS, Form, Subject, open_subject, picture
+from rates import peak_megabytes
 from twofold.errors import InputError
 
 STAGES = ("encoder", "filling", "fuse", "equalization", "skips", "decoder", "texture", "discriminator")
@@ -117,7 +117,7 @@ def measure(
         for model in models:
             forms = [form for form in MODELS[model] if not (model.startswith("dsi") and form == "reference")]
             peaks = {
-                (form, batch): peak_megabytes(model, form, batch, threads=threads, seed=seed)
+                (form, batch): network_peak(model, form, batch, threads=threads, seed=seed)
                 for form in forms
                 for batch in {batch for _, batch in loads}
                 if memory
@@ -258,18 +258,11 @@ def _closeness(answer: Any, reference: Any, hole: Any) -> float | None:
     return 10 * float(np.log10(255**2 / error)) if error else 200.0
 
 
-def peak_megabytes(model: str, form: str, batch: int, *, threads: int, seed: int) -> float:
+def network_peak(model: str, form: str, batch: int, *, threads: int, seed: int) -> float:
     """Peak resident memory of a fresh process that opens a network and fills once."""
     words = [model, form, str(batch), str(seed), str(threads)]
-    command = [sys.executable, __file__, *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last_words = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise InputError(
-            f"{model} as {form} stopped with status {done.returncode} ({last_words}) while its memory was "
-            "measured; at full size it takes 6 GB, free them, or leave memory out by --no-memory"
-        )
-    return int(done.stdout.split()[-1]) / 1e6
+    way_out = "at full size it takes 6 GB, free them, or leave memory out by --no-memory"
+    return peak_megabytes([sys.executable, __file__, *words], f"{model} as {form}", way_out)
 
 
 def _fill_once(model: str, form: Form, batch: int, seed: int, threads: int) -> None:

@@ -3,7 +3,7 @@
     python benchmarks/medfe_speed.py reference|ours|bf16 CONFIG THREADS SEED
 
 builds one of the three, fills once and prints the peak of its resident memory in bytes;
-``peak_megabytes`` calls it.
+``form_peak`` calls it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rates import peak_megabytes
 from reference_medfe import reference_generator
 from twofold.checkpoints.configs import config_from_dict
 from twofold.checkpoints.from_medfe import convert_generator, official_shapes
@@ -128,7 +128,7 @@ def bench_medfe(
     if rounds < 1 or threads < 1:
         raise InputError(f"rounds is {rounds} and threads {threads}; give at least 1 of each")
     config = config or paper("official")
-    peaks = {which: peak_megabytes(which, config, threads=threads, seed=seed) for which in FORMS}
+    peaks = {which: form_peak(which, config, threads=threads, seed=seed) for which in FORMS}
     networks = seeded_networks(config, seed)
     image, hole = seeded_picture(config.native_size, seed)
     fills = {which: form(networks, config) for which, form in FORMS.items()}
@@ -216,18 +216,11 @@ FORMS: dict[str, Callable[[Networks, MedfeConfig], Fill]] = {
 }
 
 
-def peak_megabytes(which: str, config: MedfeConfig, *, threads: int = 1, seed: int = 1) -> float:
+def form_peak(which: str, config: MedfeConfig, *, threads: int = 1, seed: int = 1) -> float:
     """Peak resident memory of a fresh process that builds one of the forms and fills once."""
-    sizes = json.dumps(asdict(config))
-    command = [sys.executable, __file__, which, sizes, str(threads), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last_words = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise InputError(
-            f"the {which} network stopped with status {done.returncode} ({last_words}) while its memory was "
-            "measured; at full size it takes 4 GB, free them and try again"
-        )
-    return int(done.stdout) / 1e6
+    words = [which, json.dumps(asdict(config)), str(threads), str(seed)]
+    way_out = "at full size it takes 4 GB, free them and try again"
+    return peak_megabytes([sys.executable, __file__, *words], f"the {which} network", way_out)
 
 
 def _fill_once(which: str, config: MedfeConfig, threads: int, seed: int) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional as F
+
+from twofold.errors import InputError
 
 SIDE, CHANNELS, SPATIAL = 1024, 256, 32
 """Of the square matrices, and of the 3x3 convolution that are timed; the faster of both is the rate."""
@@ -69,3 +72,24 @@ def describe_machine(threads: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "twofold": __version__,
     }
+
+
+def peak_megabytes(command: Sequence[str], what: str, way_out: str) -> float:
+    """Peak resident memory in 10**6 bytes of a fresh process that prints it in bytes as its last word.
+
+    Args:
+        command: the process.
+        what: it is, for the error.
+        way_out: what helps where memory does not suffice.
+
+    Raises:
+        InputError: if the process fails.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last_words = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InputError(
+            f"{what} stopped with status {done.returncode} ({last_words}) while its memory was measured; "
+            f"{way_out}"
+        )
+    return int(done.stdout.split()[-1]) / 1e6

@@ -8,7 +8,7 @@ import torch
 
 import measuring
 import networks
-from measuring import Row, measure, peak_megabytes
+from measuring import Row, measure, network_peak
 from networks import MODELS, open_subject, picture
 from rates import describe_machine, matrix_rates
 from twofold.dsi.config import tiny as tiny_dsi
@@ -89,13 +89,13 @@ def test_operations_are_those_of_the_convolutions(tiny_models):
 
 
 def test_memory_is_that_of_a_process_of_its_own():
-    peak = peak_megabytes("medfe-small", "fp32", 1, threads=1, seed=1)
+    peak = network_peak("medfe-small", "fp32", 1, threads=1, seed=1)
     assert 150 < peak < 3000
 
 
 def test_a_process_that_fails_ends_in_one_error():
     with pytest.raises(InputError, match=r"medfe-none as fp32 stopped with status 1"):
-        peak_megabytes("medfe-none", "fp32", 1, threads=1, seed=1)
+        network_peak("medfe-none", "fp32", 1, threads=1, seed=1)
 
 
 @pytest.mark.parametrize("wrong", [{"rounds": 0}, {"threads": 0}])

@@ -14,7 +14,7 @@ from medfe_speed import (
     Measurement,
     MedfeBench,
     bench_medfe,
-    peak_megabytes,
+    form_peak,
     seeded_networks,
     seeded_picture,
 )
@@ -57,14 +57,14 @@ def test_peak_memory_counts_the_network():
         native_size=192,
     )
     # Two stages, four blocks and two decoder stages of 800 channels: over 100 M parameters of 4 bytes.
-    assert peak_megabytes("ours", large) - peak_megabytes("ours", CONFIG) > 300
+    assert form_peak("ours", large) - form_peak("ours", CONFIG) > 300
 
 
 def test_a_form_that_does_not_exist_ends_in_one_error(monkeypatch):
     done = subprocess.CompletedProcess([], 9, "", "MemoryError\n")
     monkeypatch.setattr(subprocess, "run", lambda *rest, **options: done)
     with pytest.raises(InputError, match=r"reference network stopped with status 9 \(MemoryError\)"):
-        peak_megabytes("reference", CONFIG)
+        form_peak("reference", CONFIG)
 
 
 @pytest.mark.parametrize(("rounds", "threads"), [(0, 1), (1, 0)])
