@@ -206,13 +206,13 @@ def test_numbers_that_are_not_finite_stop_the_run_and_keep_the_last_checkpoint(
     photos, tmp_path, vqvae, monkeypatch, stage
 ):
     module = STAGES[stage][2]
-    descend = module.descend
+    optimizer_step = module.optimizer_step
 
     def broken(parameters, optimiser, loss, context, **rest):
         bad = loss * math.inf if context.step == 4 else loss
-        return descend(parameters, optimiser, bad, context, **rest)
+        return optimizer_step(parameters, optimiser, bad, context, **rest)
 
-    monkeypatch.setattr(module, "descend", broken)
+    monkeypatch.setattr(module, "optimizer_step", broken)
     with pytest.raises(TrainingError, match=r"gradient of the .+ loss .+ at step 4"):
         run(stage, photos, tmp_path / "run", start=None if stage == "vqvae" else vqvae)
     (last,) = list_checkpoints(tmp_path / "run")

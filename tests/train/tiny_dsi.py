@@ -61,14 +61,14 @@ def run(
 def die_at(stage, step):
     """Kill this process, without any chance to tidy up, in the middle of a step."""
     module = STAGES[stage][2]
-    descend = module.descend
+    optimizer_step = module.optimizer_step
 
     def deadly(parameters, optimiser, loss, context, **rest):
         if context.step == step:
             os.kill(os.getpid(), signal.SIGKILL)
-        return descend(parameters, optimiser, loss, context, **rest)
+        return optimizer_step(parameters, optimiser, loss, context, **rest)
 
-    module.descend = deadly
+    module.optimizer_step = deadly
 
 
 if __name__ == "__main__":

@@ -38,14 +38,14 @@ def run(
 
 def die_at(step):
     """Kill this process, without any chance to tidy up, in the middle of a step."""
-    descend = medfe.MedfeRecipe._descend
+    optimizer_step = medfe.MedfeRecipe._optimizer_step
 
     def deadly(self, name, loss, rate, context):
         if context.step == step and name == "generator":
             os.kill(os.getpid(), signal.SIGKILL)
-        descend(self, name, loss, rate, context)
+        optimizer_step(self, name, loss, rate, context)
 
-    medfe.MedfeRecipe._descend = deadly
+    medfe.MedfeRecipe._optimizer_step = deadly
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from twofold.dsi.config import PRESETS, SIZE_MULTIPLE, DsiConfig, Mode
 from twofold.dsi.model import AnyStructureGenerator, Dsi
 from twofold.dsi.parallel.decode import hidden_share, hide
 from twofold.dsi.parallel.network import MaskedStructureGenerator
-from twofold.train.descent import descend
 from twofold.train.dsi_parts import build_with
+from twofold.train.optimizer_step import optimizer_step
 from twofold.train.recipe import StepContext
 from twofold.train.schedule import Schedule, learning_rate_factor
 
@@ -42,7 +42,7 @@ class StructureRecipeConfig:
     learning_rate: float = PAPER_RATE
     """Peak learning rate of Adam."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's memories."""
+    """Betas of Adam: how long it remembers gradients and their squares."""
     schedule: Schedule = "power"
     """Course of the learning rate."""
     warmup: int = PAPER_WARMUP
@@ -138,7 +138,7 @@ class StructureRecipe:
         # The official loss is the sum over positions and pictures; Adam does not see the factor.
         total = (weight * nats).sum() / weight.sum().clamp(min=1)
         factor = learning_rate_factor(context.step, context.steps, kind=config.schedule, warmup=config.warmup)
-        descend(
+        optimizer_step(
             self.generator.parameters(),
             self.optimisers["structure"],
             total,

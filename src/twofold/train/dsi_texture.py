@@ -22,11 +22,11 @@ from twofold.dsi.texture import TextureGenerator
 from twofold.dsi.vqvae import Encoding
 from twofold.features.lpips import LPIPSHeads
 from twofold.features.vgg import VGG16, pretrained_vgg16
-from twofold.train.descent import descend
 from twofold.train.dsi_drawing import StructureDrawer
 from twofold.train.dsi_parts import build_with
 from twofold.train.feature_judging import FeatureJudging
 from twofold.train.feature_views import feature_views
+from twofold.train.optimizer_step import optimizer_step
 from twofold.train.recipe import StepContext
 from twofold.train.schedule import Schedule, learning_rate_factor
 
@@ -69,7 +69,7 @@ class TextureRecipeConfig:
     learning_rate: float = 1e-4
     """Peak learning rate of Adam, for both networks."""
     betas: tuple[float, float] = (0.5, 0.999)
-    """Adam's memories."""
+    """Betas of Adam: how long it remembers gradients and their squares."""
     schedule: Schedule = "constant"
     """Course of the learning rate."""
     warmup: int = 0
@@ -204,7 +204,7 @@ class TextureRecipe:
                 terms["adversarial"] = objective.generator_loss(self.discriminator(composited, hole))
             self.discriminator.requires_grad_(True)
         total = torch.stack([getattr(config.weights, name) * term for name, term in terms.items()]).sum()
-        descend(
+        optimizer_step(
             self.generator.parameters(),
             self.optimisers["texture"],
             total,
@@ -281,7 +281,7 @@ class TextureRecipe:
             scores = self.discriminator(torch.cat([image, composited]), torch.cat([hole, hole]))
         real, fake = scores.float().chunk(2)
         loss = objective.discriminator_loss(real, fake)
-        descend(
+        optimizer_step(
             self.discriminator.parameters(),
             self.optimisers["discriminator"],
             loss,

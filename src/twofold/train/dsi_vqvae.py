@@ -17,7 +17,7 @@ from twofold.dsi import objective
 from twofold.dsi.config import PRESETS, DsiConfig, Mode
 from twofold.dsi.model import Dsi, build_dsi
 from twofold.dsi.quantize import Codebook, CodebookAverage, CodeUse, Quantized, code_use
-from twofold.train.descent import descend
+from twofold.train.optimizer_step import optimizer_step
 from twofold.train.recipe import StepContext
 from twofold.train.schedule import Schedule, learning_rate_factor
 
@@ -45,7 +45,7 @@ class VqvaeRecipeConfig:
     learning_rate: float = 1e-4
     """Peak learning rate of Adam."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's memories."""
+    """Betas of Adam: how long it remembers gradients and their squares."""
     schedule: Schedule = "constant"
     """Course of the learning rate."""
     warmup: int = 0
@@ -165,7 +165,7 @@ class VqvaeRecipe:
             losses["structure alone"] = objective.reconstruction_loss(alone, image)
             total = total + config.structure_alone * losses["structure alone"]
         factor = learning_rate_factor(context.step, context.steps, kind=config.schedule, warmup=config.warmup)
-        descend(
+        optimizer_step(
             self.dsi.parameters(),
             self.optimisers["dsi"],
             total,

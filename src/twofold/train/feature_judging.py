@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.optim import Adam
 
 from twofold.features.judge import FeatureJudge, judge_loss, judged_loss
-from twofold.train.descent import descend
 from twofold.train.feature_views import FeatureViews
+from twofold.train.optimizer_step import optimizer_step
 from twofold.train.recipe import StepContext
 
 
@@ -17,7 +17,7 @@ class FeatureJudging:
 
     Args:
         device: where to train.
-        betas: Adam's memories.
+        betas: of Adam.
         seed: of the initial weights.
 
     Attributes:
@@ -48,7 +48,7 @@ class FeatureJudging:
             real = self.judge(views.theirs)
             fake = self.judge({layer: maps.detach() for layer, maps in views.ours.items()})
         own = judge_loss([score.float() for score in real], [score.float() for score in fake], views.hole)
-        descend(
+        optimizer_step(
             self.judge.parameters(),
             self.optimiser,
             own,

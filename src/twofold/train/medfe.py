@@ -21,9 +21,9 @@ from twofold.medfe.build import build_medfe
 from twofold.medfe.config import PRESETS, MedfeConfig, Mode
 from twofold.medfe.discriminator import LOCAL_SIZE, Discriminators, random_corner
 from twofold.medfe.network import MedfeNetwork, MedfeOutput
-from twofold.train.descent import descend
 from twofold.train.feature_judging import FeatureJudging
 from twofold.train.feature_views import feature_views
+from twofold.train.optimizer_step import optimizer_step
 from twofold.train.recipe import StepContext
 from twofold.train.schedule import Schedule, learning_rate_factor
 
@@ -61,7 +61,7 @@ class MedfeRecipeConfig:
     learning_rate: float = 2e-4
     """Peak learning rate of Adam, for network and discriminators."""
     betas: tuple[float, float] = (0.5, 0.999)
-    """Adam's memories."""
+    """Betas of Adam: how long it remembers gradients and their squares."""
     schedule: Schedule = "linear"
     """Course of the learning rate."""
     warmup: int = 0
@@ -229,7 +229,7 @@ class MedfeRecipe:
             terms["adversarial"] = objective.generator_loss(real, fake)
             self.discriminators.requires_grad_(True)
         total = torch.stack([getattr(config.weights, name) * term for name, term in terms.items()]).sum()
-        self._descend("generator", total, rate, context)
+        self._optimizer_step("generator", total, rate, context)
         losses |= figures | {name: term.detach() for name, term in terms.items()}
         return {**losses, "total": total.detach()}
 
@@ -302,14 +302,14 @@ class MedfeRecipe:
         with context.fabric.autocast():
             real_scores, fake_scores = self._scores(image, fake, corner)
         loss = objective.discriminator_loss(real_scores, fake_scores)
-        self._descend("discriminators", loss, rate, context)
+        self._optimizer_step("discriminators", loss, rate, context)
         return loss.detach()
 
-    def _descend(
+    def _optimizer_step(
         self, name: Literal["generator", "discriminators"], loss: Tensor, rate: float, context: StepContext
     ) -> None:
         """Backward, average over processes, clip, update."""
-        descend(
+        optimizer_step(
             self.networks[name].parameters(),
             self.optimisers[name],
             loss,

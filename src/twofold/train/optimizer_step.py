@@ -14,7 +14,7 @@ from twofold.train.averaging import average_gradients
 from twofold.train.recipe import StepContext
 
 
-def descend(
+def optimizer_step(
     parameters: Iterable[Tensor],
     optimiser: Optimizer,
     loss: Tensor,
