@@ -17,7 +17,7 @@ from twofold.dsi.model import build_dsi
 from twofold.errors import CheckpointError, InputError
 from twofold.evaluate import parts
 from twofold.evaluate.compare import evaluate
-from twofold.evaluate.parts import judge_parts
+from twofold.evaluate.parts import validate_parts
 from twofold.evaluate.protocol import Protocol
 from twofold.features.alexnet import AlexNet
 from twofold.features.lpips import LPIPS
@@ -59,7 +59,7 @@ def saved(path: Path, **absent: None):
 
 def test_whole_model_has_a_line_for_every_figure(folder, tmp_path):
     file, _ = saved(tmp_path)
-    report = judge_parts(folder, str(file), protocol=PROTOCOL, device="cpu")
+    report = validate_parts(folder, str(file), protocol=PROTOCOL, device="cpu")
     lines = [line for line in report.markdown().splitlines() if line.startswith("| ")]
     assert [line.split("|")[1].strip() for line in lines] == [
         "tiny",
@@ -87,7 +87,7 @@ def test_texture_is_painted_on_the_true_structure_of_the_protocols_cases(folder,
             answer = np.where(item.hole[..., None], painted[0], item.image)
             qualities.append(psnr(answer, item.image))
             distances.append(float(random_lpips(image_to_tensor(answer), image)))
-    found = judge_parts(folder, str(file), protocol=PROTOCOL, device="cpu").figures["texture generator"]
+    found = validate_parts(folder, str(file), protocol=PROTOCOL, device="cpu").figures["texture generator"]
     assert found["psnr"] == pytest.approx(np.mean(qualities), abs=1e-3)
     assert found["lpips"] == pytest.approx(np.mean(distances), rel=0.02)  # theirs is rounded to levels
 
@@ -100,7 +100,7 @@ def test_structure_generator_that_knows_nothing_needs_the_bits_of_a_uniform_gues
         state[f"structure.pixelcnn.to_logits.{name}"] = torch.zeros(CODES)
     file = tmp_path / "model.safetensors"
     save_weights(file, family="dsi", config=config, state=state, name="tiny", dtype="float32")
-    report = judge_parts(folder, str(file), protocol=PROTOCOL, device="cpu")
+    report = validate_parts(folder, str(file), protocol=PROTOCOL, device="cpu")
     found = report.figures["structure generator"]
     assert found["bits per code"] == pytest.approx(4, abs=1e-4)  # log2 of 16 codes
     assert found["bits per missing code"] == pytest.approx(4, abs=1e-4)
@@ -117,7 +117,7 @@ def test_structure_generator_that_knows_nothing_needs_the_bits_of_a_uniform_gues
 )
 def test_stage_files_are_judged_by_what_they_hold(folder, tmp_path, absent, expected):
     file, _ = saved(tmp_path, **absent)
-    report = judge_parts(folder, str(file), protocol=Protocol(size=64, limit=1), device="cpu")
+    report = validate_parts(folder, str(file), protocol=Protocol(size=64, limit=1), device="cpu")
     assert set(report.figures) == expected
     for part in ("structure generator", "texture generator"):
         assert (f"| {part} |" in report.markdown()) == (part in expected)
@@ -133,7 +133,7 @@ def test_cases_are_those_of_a_comparison(folder, tmp_path):
     file, _ = saved(tmp_path, structure=None, texture=None)
     for masks in ("free-form", "centre"):
         protocol = Protocol(size=64, masks=(masks,))
-        ours = judge_parts(folder, str(file), protocol=protocol, device="cpu")
+        ours = validate_parts(folder, str(file), protocol=protocol, device="cpu")
         theirs = evaluate(folder, [Grey()], protocol=protocol)
         assert ours.cases_hash == theirs.cases_hash
         assert ours.protocol == theirs.tag
@@ -142,7 +142,7 @@ def test_cases_are_those_of_a_comparison(folder, tmp_path):
 def test_files_hold_the_table_and_every_figure(folder, tmp_path):
     file, _ = saved(tmp_path, structure=None, texture=None)
     out = tmp_path / "deep" / "out"
-    report = judge_parts(folder, str(file), out, protocol=PROTOCOL, device="cpu")
+    report = validate_parts(folder, str(file), out, protocol=PROTOCOL, device="cpu")
     assert (out / "parts.md").read_text(encoding="utf-8") == report.markdown()
     content = json.loads((out / "parts.json").read_text(encoding="utf-8"))
     assert content["figures"] == {"VQ-VAE": dict(report.figures["VQ-VAE"])}
@@ -153,21 +153,21 @@ def test_progress_is_told_for_each_part(folder, tmp_path):
     file, _ = saved(tmp_path, texture=None)
     told = []
     protocol = Protocol(size=64, limit=2)
-    judge_parts(folder, str(file), protocol=protocol, device="cpu", progress=lambda *a: told.append(a))
+    validate_parts(folder, str(file), protocol=protocol, device="cpu", progress=lambda *a: told.append(a))
     names = ["VQ-VAE", "structure generator"]
     assert told == [(name, done, 2) for name in names for done in range(3)]
 
 
 @pytest.mark.parametrize("model", ["medfe-small", "opencv-telea"])
 def test_models_of_another_kind_have_no_parts(folder, model):
-    with pytest.raises(InputError, match=f"{model} is a .* model and has no parts to judge") as caught:
-        judge_parts(folder, model, protocol=PROTOCOL, device="cpu")
+    with pytest.raises(InputError, match=f"{model} is a .* model and has no parts to look at") as caught:
+        validate_parts(folder, model, protocol=PROTOCOL, device="cpu")
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_models_and_odd_sizes_are_refused(folder, tmp_path):
     with pytest.raises(CheckpointError, match="nope"):
-        judge_parts(folder, "nope", protocol=PROTOCOL, device="cpu")
+        validate_parts(folder, "nope", protocol=PROTOCOL, device="cpu")
     file, _ = saved(tmp_path, structure=None, texture=None)
     with pytest.raises(InputError, match="size is 60"):
-        judge_parts(folder, str(file), protocol=Protocol(size=60), device="cpu")
+        validate_parts(folder, str(file), protocol=Protocol(size=60), device="cpu")

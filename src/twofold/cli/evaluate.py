@@ -106,9 +106,9 @@ def _text(options: EvaluateOptions, progress: _Bars) -> str:
             "like its picture, and evaluate them with --model results:FOLDER and the same other options"
         )
     if options.parts is not None:
-        from twofold.evaluate.parts import judge_parts
+        from twofold.evaluate.parts import validate_parts
 
-        return judge_parts(
+        return validate_parts(
             options.images,
             options.parts,
             options.out,

@@ -1,4 +1,4 @@
-"""Judge each part of a DSI model by itself, on the crops and holes of a protocol.
+"""Validate each part of a DSI model by itself, on the crops and holes of a protocol.
 
 Where a model is weak shows here: its codes may lose too much of the picture, its structures may be
 hard to guess, or its texture may not follow a true structure.
@@ -106,7 +106,7 @@ class PartsReport:
                 part.write_text(text, encoding="utf-8")
 
 
-def judge_parts(
+def validate_parts(
     images: Path,
     model: str,
     out: Path | None = None,
@@ -115,7 +115,7 @@ def judge_parts(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> PartsReport:
-    """Judge the parts of a DSI model, those that its weights hold, on a folder of photographs.
+    """Validate the parts of a DSI model, those that its weights hold, on a folder of photographs.
 
     Args:
         images: folder of photographs, at any depth.
@@ -142,20 +142,20 @@ def judge_parts(
     def shown(part: str) -> Iterator[dict[str, Tensor]]:
         return _examples(items, part, progress)
 
-    judged = {"VQ-VAE": validate_vqvae(dsi, shown("VQ-VAE"), device=place, distance=distance, shown=0)}
+    parts = {"VQ-VAE": validate_vqvae(dsi, shown("VQ-VAE"), device=place, distance=distance, shown=0)}
     if dsi.structure is not None:
         part = "structure generator"
-        judged[part] = validate_structure(dsi, shown(part), device=place)
+        parts[part] = validate_structure(dsi, shown(part), device=place)
     if dsi.texture is not None:
         part = "texture generator"
-        judged[part] = validate_texture(dsi, shown(part), device=place, distance=distance, shown=0)
+        parts[part] = validate_texture(dsi, shown(part), device=place, distance=distance, shown=0)
     report = PartsReport(
         model=name,
         protocol=replace(protocol, samples=1).tag,
         cases_hash=hash_of_items((item.photo, item.key) for item in items),
         photos=len(items),
         codes=dsi.config.vqvae.codes,
-        figures={part: judgement.figures for part, judgement in judged.items()},
+        figures={part: found.figures for part, found in parts.items()},
         versions=library_versions(),
     )
     if out is not None:
@@ -172,13 +172,13 @@ def _load_dsi(model: str) -> tuple[Dsi, str]:
         network = build_network(weights) if family == "dsi" else None
     if not isinstance(network, Dsi):
         raise InputError(
-            f"{model} is a {family} model and has no parts to judge; give a dsi model, such as dsi-small"
+            f"{model} is a {family} model and has no parts to look at; give a dsi model, such as dsi-small"
         )
     return network.requires_grad_(False), name
 
 
 def _examples(items: Sequence[Item], part: str, progress: Progress | None) -> Iterator[dict[str, Tensor]]:
-    """The items as the judges want them, telling how far they are."""
+    """The items as validation wants them, telling how far it is."""
     for done, item in enumerate(items):
         if progress is not None:
             progress(part, done, len(items))

@@ -24,7 +24,7 @@ from twofold.features.lpips import LPIPSHeads
 from twofold.features.vgg import VGG16, pretrained_vgg16
 from twofold.train.dsi_drawing import StructureDrawer
 from twofold.train.dsi_parts import build_with
-from twofold.train.feature_judging import FeatureJudging
+from twofold.train.feature_adversary import FeatureAdversary
 from twofold.train.feature_views import feature_views
 from twofold.train.optimizer_step import optimizer_step
 from twofold.train.recipe import StepContext
@@ -107,7 +107,7 @@ TEXTURE_RECIPES = {"paper": _paper, "small": _small, "tiny": _tiny}
 
 
 class TextureRecipe:
-    """The texture generator, its judge, and one adversarial step over them.
+    """The texture generator, its discriminator, and one adversarial step over them.
 
     Args:
         config: sizes, losses and optimiser.
@@ -160,11 +160,11 @@ class TextureRecipe:
         self.optimisers: dict[str, Optimizer] = {"texture": self._adam(self.generator)}
         if config.weights.adversarial:
             self.optimisers["discriminator"] = self._adam(self.discriminator)
-        self.judging: FeatureJudging | None = None
+        self.adversary: FeatureAdversary | None = None
         if config.weights.feature_adversarial:
-            self.judging = FeatureJudging(device, betas=config.betas, seed=seed)
-            self.networks["feature_judge"] = self.judging.judge
-            self.optimisers["feature_judge"] = self.judging.optimiser
+            self.adversary = FeatureAdversary(device, betas=config.betas, seed=seed)
+            self.networks["feature_judge"] = self.adversary.discriminator
+            self.optimisers["feature_judge"] = self.adversary.optimiser
 
     def _adam(self, network: nn.Module) -> Optimizer:
         return Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
@@ -215,7 +215,9 @@ class TextureRecipe:
         )
         figures = judge | {name: term.detach() for name, term in terms.items()}
         if adversarial:
-            figures["discriminator"] = self._judge_step(image, composited.detach(), hole, rate, context)
+            figures["discriminator"] = self._discriminator_step(
+                image, composited.detach(), hole, rate, context
+            )
         return figures | {"total": total.detach()}
 
     def _structures(self, true: Tensor, image: Tensor, hole: Tensor, context: StepContext) -> Tensor:
@@ -260,23 +262,23 @@ class TextureRecipe:
     def _feature_terms(
         self, composited: Tensor, image: Tensor, hole: Tensor, rate: float, context: StepContext
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The terms on VGG-16's features, and the loss of their judge."""
+        """The terms on VGG-16's features, and the loss of their discriminator."""
         if self.vgg is None:
             return {}, {}
         views = feature_views(self.vgg, composited, image, hole, context, size=self.config.feature_crop)
         terms, figures = {}, {}
         if self.lpips is not None:
             terms["lpips"] = self.lpips(views.ours, views.theirs).mean()
-        if self.judging is not None and context.step >= self.config.adversarial_from:
-            terms["feature_adversarial"], figures["feature judge"] = self.judging.step(
+        if self.adversary is not None and context.step >= self.config.adversarial_from:
+            terms["feature_adversarial"], figures["feature judge"] = self.adversary.step(
                 views, context, learning_rate=rate
             )
         return terms, figures
 
-    def _judge_step(
+    def _discriminator_step(
         self, image: Tensor, composited: Tensor, hole: Tensor, rate: float, context: StepContext
     ) -> Tensor:
-        """Photographs and fills in one pass of the judge, as in the official code."""
+        """Photographs and fills in one pass of the discriminator, as in the official code."""
         with context.fabric.autocast():
             scores = self.discriminator(torch.cat([image, composited]), torch.cat([hole, hole]))
         real, fake = scores.float().chunk(2)

@@ -21,7 +21,7 @@ from twofold.medfe.build import build_medfe
 from twofold.medfe.config import PRESETS, MedfeConfig, Mode
 from twofold.medfe.discriminator import LOCAL_SIZE, Discriminators, random_corner
 from twofold.medfe.network import MedfeNetwork, MedfeOutput
-from twofold.train.feature_judging import FeatureJudging
+from twofold.train.feature_adversary import FeatureAdversary
 from twofold.train.feature_views import feature_views
 from twofold.train.optimizer_step import optimizer_step
 from twofold.train.recipe import StepContext
@@ -183,11 +183,11 @@ class MedfeRecipe:
         if weights.adversarial:
             self.networks["discriminators"] = self.discriminators
             self.optimisers["discriminators"] = self._adam(self.discriminators)
-        self.judging: FeatureJudging | None = None
+        self.adversary: FeatureAdversary | None = None
         if weights.feature_adversarial:
-            self.judging = FeatureJudging(device, betas=config.betas, seed=seed)
-            self.networks["feature_judge"] = self.judging.judge
-            self.optimisers["feature_judge"] = self.judging.optimiser
+            self.adversary = FeatureAdversary(device, betas=config.betas, seed=seed)
+            self.networks["feature_judge"] = self.adversary.discriminator
+            self.optimisers["feature_judge"] = self.adversary.optimiser
 
     def _adam(self, network: nn.Module) -> Optimizer:
         return Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
@@ -271,9 +271,9 @@ class MedfeRecipe:
             terms["style"] = objective.style_loss(self._style_view(ours), self._style_view(theirs))
         if self.lpips is not None:
             terms["lpips"] = self.lpips(ours, theirs).mean()
-        if self.judging is None or context.step < self.config.adversarial_from:
+        if self.adversary is None or context.step < self.config.adversarial_from:
             return terms, {}
-        terms["feature_adversarial"], judge = self.judging.step(views, context, learning_rate=rate)
+        terms["feature_adversarial"], judge = self.adversary.step(views, context, learning_rate=rate)
         return terms, {"feature judge": judge}
 
     def _style_view(self, features: dict[str, Tensor]) -> dict[str, Tensor]:

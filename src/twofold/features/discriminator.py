@@ -17,13 +17,13 @@ from torch.nn.utils.parametrizations import spectral_norm
 from twofold.features.vgg import CHANNELS
 from twofold.tensors import Hole
 
-JUDGED_LAYERS = ("relu2_2", "relu3_3", "relu4_3")
-"""The feature maps of VGG-16 that are judged: at 1/2, 1/4 and 1/8 of the picture's side."""
+DISCRIMINATOR_LAYERS = ("relu2_2", "relu3_3", "relu4_3")
+"""The feature maps of VGG-16 that it looks at: at 1/2, 1/4 and 1/8 of the picture's side."""
 _LEAK = 0.2
 _LEAST = 1e-6
 
 
-class FeatureJudge(nn.Module):
+class FeatureDiscriminator(nn.Module):
     """For each depth a head of two spectrally normalised convolutions that scores every position.
 
     Args:
@@ -32,14 +32,14 @@ class FeatureJudge(nn.Module):
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
-        self.heads = nn.ModuleDict({layer: _head(CHANNELS[layer], width) for layer in JUDGED_LAYERS})
+        self.heads = nn.ModuleDict({layer: _head(CHANNELS[layer], width) for layer in DISCRIMINATOR_LAYERS})
 
     def forward(self, features: Mapping[str, Float[Tensor, "b _ _ _"]]) -> list[Float[Tensor, "b 1 _ _"]]:
         """Score every position of every depth; high = looks like a photograph.
 
         Args:
-            features: of VGG-16 by layer name, of ``JUDGED_LAYERS`` at least. Their direction at each position
-                is judged, not their length, as in LPIPS.
+            features: of VGG-16 by layer name, of ``DISCRIMINATOR_LAYERS`` at least. Their direction at each
+                position counts, not their length, as in LPIPS.
         """
         scores = []
         for layer, head in self.heads.items():
@@ -49,8 +49,8 @@ class FeatureJudge(nn.Module):
         return scores
 
 
-def judge_loss(real: Sequence[Tensor], fake: Sequence[Tensor], hole: Hole) -> Float[Tensor, ""]:
-    """Hinge, for the judge: positions score above 1 in photographs, below -1 in fills.
+def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor], hole: Hole) -> Float[Tensor, ""]:
+    """Hinge, for the discriminator: positions score above 1 in photographs, below -1 in fills.
 
     Args:
         real: scores [b 1 h w] of photographs, one tensor for each depth.
@@ -62,8 +62,8 @@ def judge_loss(real: Sequence[Tensor], fake: Sequence[Tensor], hole: Hole) -> Fl
     return torch.stack(losses).mean()
 
 
-def judged_loss(fake: Sequence[Tensor], hole: Hole) -> Float[Tensor, ""]:
-    """Hinge, for what fills: the negative mean score within the hole; arguments as of ``judge_loss``."""
+def generator_loss(fake: Sequence[Tensor], hole: Hole) -> Float[Tensor, ""]:
+    """Hinge, for what fills: the negative mean score within the hole; as ``discriminator_loss``."""
     return -torch.stack([_mean_in_hole(score, hole) for score in fake]).mean()
 
 

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from twofold.features.judge import FeatureJudge, judge_loss, judged_loss
+from twofold.features.discriminator import FeatureDiscriminator, discriminator_loss, generator_loss
 from twofold.train.feature_views import FeatureViews
 from twofold.train.optimizer_step import optimizer_step
 from twofold.train.recipe import StepContext
 
 
-class FeatureJudging:
-    """A judge and its optimiser.
+class FeatureAdversary:
+    """A discriminator and its optimizer.
 
     Args:
         device: where to train.
@@ -21,20 +21,20 @@ class FeatureJudging:
         seed: of the initial weights.
 
     Attributes:
-        judge: the network; a recipe lists it among its own, so that it is saved and restored.
+        discriminator: the network; a recipe lists it among its own, so that it is saved and restored.
         optimiser: over its weights.
     """
 
     def __init__(self, device: torch.device, *, betas: tuple[float, float], seed: int) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.judge = FeatureJudge().to(device)
-        self.optimiser = Adam(self.judge.parameters(), betas=betas)
+            self.discriminator = FeatureDiscriminator().to(device)
+        self.optimiser = Adam(self.discriminator.parameters(), betas=betas)
 
     def step(
         self, views: FeatureViews, context: StepContext, *, learning_rate: float
     ) -> tuple[Tensor, Tensor]:
-        """Update the judge once, then let it judge.
+        """Update the discriminator once, then let it score.
 
         Args:
             views: features of photographs and of the same photographs with their holes filled.
@@ -42,14 +42,16 @@ class FeatureJudging:
             learning_rate: of this step.
 
         Returns:
-            The loss of what fills, with gradients; and the judge's own, detached.
+            The loss of what fills, with gradients; and the discriminator's own, detached.
         """
         with context.fabric.autocast():
-            real = self.judge(views.theirs)
-            fake = self.judge({layer: maps.detach() for layer, maps in views.ours.items()})
-        own = judge_loss([score.float() for score in real], [score.float() for score in fake], views.hole)
+            real = self.discriminator(views.theirs)
+            fake = self.discriminator({layer: maps.detach() for layer, maps in views.ours.items()})
+        own = discriminator_loss(
+            [score.float() for score in real], [score.float() for score in fake], views.hole
+        )
         optimizer_step(
-            self.judge.parameters(),
+            self.discriminator.parameters(),
             self.optimiser,
             own,
             context,
@@ -57,8 +59,8 @@ class FeatureJudging:
             learning_rate=learning_rate,
         )
         # Frozen for the moment: its own gradients would be work for nothing.
-        self.judge.requires_grad_(False)
+        self.discriminator.requires_grad_(False)
         with context.fabric.autocast():
-            scores = self.judge(views.ours)
-        self.judge.requires_grad_(True)
-        return judged_loss([score.float() for score in scores], views.hole), own.detach()
+            scores = self.discriminator(views.ours)
+        self.discriminator.requires_grad_(True)
+        return generator_loss([score.float() for score in scores], views.hole), own.detach()

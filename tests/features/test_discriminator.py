@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from twofold.features.judge import JUDGED_LAYERS, FeatureJudge, judge_loss, judged_loss
+from twofold.features.discriminator import (
+    DISCRIMINATOR_LAYERS,
+    FeatureDiscriminator,
+    discriminator_loss,
+    generator_loss,
+)
 from twofold.features.vgg import CHANNELS, VGG16
 
 
@@ -15,12 +20,12 @@ def features(seed=0, size=32, batch=2):
 
 
 def test_every_position_of_every_depth_is_scored():
-    scores = FeatureJudge()(VGG16()(torch.rand(2, 3, 32, 48)))
+    scores = FeatureDiscriminator()(VGG16()(torch.rand(2, 3, 32, 48)))
     assert [tuple(score.shape) for score in scores] == [(2, 1, 16, 24), (2, 1, 8, 12), (2, 1, 4, 6)]
 
 
 def test_the_direction_of_features_is_judged_not_their_length():
-    judge = FeatureJudge().eval()
+    judge = FeatureDiscriminator().eval()
     ours = features()
     longer = {layer: maps * 37 for layer, maps in ours.items()}
     for one, other in zip(judge(ours), judge(longer), strict=True):
@@ -34,27 +39,27 @@ def test_losses_by_hand():
     real = [torch.tensor([[[[0.5, -1.0], [9.0, 9.0]]]])]
     fake = [torch.tensor([[[[-3.0, 2.0], [9.0, 9.0]]]])]
     # Upper left: (1 - 0.5) + 0 at weight 1; upper right: (1 + 1) + (1 + 2) at weight 1/2.
-    assert judge_loss(real, fake, hole) == pytest.approx((0.5 + 0.5 * 5) / 1.5)
-    assert judged_loss(fake, hole) == pytest.approx(-(-3 + 0.5 * 2) / 1.5)
+    assert discriminator_loss(real, fake, hole) == pytest.approx((0.5 + 0.5 * 5) / 1.5)
+    assert generator_loss(fake, hole) == pytest.approx(-(-3 + 0.5 * 2) / 1.5)
 
 
 def test_depths_count_alike_and_no_hole_costs_nothing():
     hole = torch.ones(2, 1, 8, 8)
     fake = [torch.full((2, 1, 4, 4), 1.0), torch.full((2, 1, 2, 2), 3.0)]
-    assert judged_loss(fake, hole) == -2
-    assert judged_loss(fake, 0 * hole) == 0
+    assert generator_loss(fake, hole) == -2
+    assert generator_loss(fake, 0 * hole) == 0
 
 
 def test_a_judge_learns_to_tell_two_kinds_of_features_apart():
     torch.manual_seed(0)
-    judge = FeatureJudge(width=8)
+    judge = FeatureDiscriminator(width=8)
     hole = torch.ones(2, 1, 32, 32)
     optimiser = torch.optim.Adam(judge.parameters(), lr=2e-2)
     losses = []
     for step in range(150):
         real, fake = features(step), features(step + 1000)
         fake = {layer: maps.square() for layer, maps in fake.items()}  # sparser
-        loss = judge_loss(judge(real), judge(fake), hole)
+        loss = discriminator_loss(judge(real), judge(fake), hole)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -64,4 +69,4 @@ def test_a_judge_learns_to_tell_two_kinds_of_features_apart():
 
 
 def test_the_layers_are_those_of_vgg():
-    assert set(JUDGED_LAYERS) <= CHANNELS.keys()
+    assert set(DISCRIMINATOR_LAYERS) <= CHANNELS.keys()
