@@ -457,7 +457,7 @@ def test_full_size_answers_are_those_of_the_official_networks(converted, referen
     network.skips.register_forward_hook(lambda m, i, o: seen.update(encoder_out_1=i[1][0], bpa_out=i[0]))
     network.fuse.register_forward_hook(lambda m, i, o: seen.update(fuse_out=o))
     network.filling.register_forward_hook(
-        lambda m, i, o: seen.update(structure_filled=o.structure, texture_filled=o.texture)
+        lambda m, i, o: seen.update(structure_filled=o[0], texture_filled=o[1])
     )
     image, hole = reference_inputs(reference)
     with torch.inference_mode():
