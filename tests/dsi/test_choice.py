@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsi.lively import random
-from twofold.dsi.choice import GUARD, choose, choose_exactly
+from twofold.dsi.choice import GUARD, choose
+from twofold.dsi.draw import draw
 from twofold.dsi.options import SamplingOptions
 
 OPTIONS = st.builds(
@@ -39,13 +40,17 @@ def by_the_book(logits: np.ndarray, noise: np.ndarray, options: SamplingOptions)
     return int(scores.argmax())
 
 
+def drawn(logits: torch.Tensor, noise: torch.Tensor, options: SamplingOptions) -> int:
+    return int(draw(logits[None].numpy(), noise[None].numpy(), options)[0])
+
+
 @given(options=OPTIONS, seed=st.integers(0, 1000))
 def test_codes_are_those_of_the_definition(options, seed):
     logits, noise = 2 * random(6, 7, seed=seed), random(6, 7, seed=seed + 1).double()
     choice = choose(logits, noise, options)
     for position in range(6):
         row = logits[position].double()
-        exact = choose_exactly(row, noise[position], options)
+        exact = drawn(row, noise[position], options)
         assert exact == by_the_book(row.numpy(), noise[position].numpy(), options)
         assert choice.codes[position] == exact or not choice.certain[position]
 
@@ -61,7 +66,7 @@ def test_what_is_certain_survives_rounding(options, seed, step):
     choice = choose(logits, noise, options, guard=guard)
     for position in range(6):
         if choice.certain[position]:
-            exact = choose_exactly(shifted[position].double(), noise[position], options)
+            exact = drawn(shifted[position].double(), noise[position], options)
             assert exact == choice.codes[position]
 
 
@@ -85,8 +90,8 @@ def test_a_doubtful_limit_is_doubtful_only_where_it_decides(options):
 
 def test_the_first_of_equals_is_chosen_exactly():
     logits = torch.tensor([1.0, 3.0, 3.0]).double()
-    assert choose_exactly(logits, torch.zeros(3).double(), SamplingOptions(temperature=0.0)) == 1
-    assert choose_exactly(logits, torch.zeros(3).double(), SamplingOptions(top_k=1)) == 1
+    assert drawn(logits, torch.zeros(3).double(), SamplingOptions(temperature=0.0)) == 1
+    assert drawn(logits, torch.zeros(3).double(), SamplingOptions(top_k=1)) == 1
     assert not choose(
         logits[None], torch.zeros(1, 3).double(), SamplingOptions(temperature=0.0)
     ).certain.item()

@@ -1,4 +1,7 @@
-"""Which code a position gets from its logits and its noise, and when rounding could change that."""
+"""Which code a position gets from float32 logits and its noise, and when rounding could change that.
+
+Where it could, ``draw.py`` decides from logits in float64.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,9 @@ def choose(
     *,
     guard: float = GUARD,
 ) -> Choice:
-    """The code with the largest sum of logit and tempered noise, among those that the options allow.
+    """What ``draw.draw`` takes, if it is certain.
 
-    With Gumbel noise that is a draw from the softmax of the logits over the temperature. Where a code's
-    being allowed hangs on rounding, it may still be chosen, but not for certain.
+    Where a code's being allowed hangs on rounding, it may still be chosen, but not for certain.
 
     Args:
         logits: of the network, float32.
@@ -67,16 +69,6 @@ def choose(
         first_out = ranked.gather(-1, fewest.clamp(max=codes - 1))
         certain = certain & ((fewest == codes) | (logits.gather(-1, chosen) > first_out + doubt))
     return Choice(chosen[..., 0], certain[..., 0])
-
-
-def choose_exactly(logits: Float[Tensor, " k"], noise: Float[Tensor, " k"], options: SamplingOptions) -> int:
-    """The same for one position whose logits are float64 and taken at their word; the first of equals."""
-    scores = logits + options.temperature * noise
-    if options.temperature > 0:
-        ranked = logits.sort(descending=True, stable=True)
-        kept = int(_allowed(ranked.values, options, torch.zeros(1, dtype=logits.dtype)))
-        scores[ranked.indices[kept:]] = float("-inf")
-    return int(scores.argmax())
 
 
 def _allowed(

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from twofold.dsi.choice import choose_exactly
+from twofold.dsi.draw import draw
 from twofold.dsi.gumbel import gumbel_row
 from twofold.dsi.options import SamplingOptions
 from twofold.dsi.quantize import Codebook
@@ -79,8 +79,8 @@ def sample_structure_naive(
             noise = task.noise(row, len(codebook.vectors))
             for column in (~task.known[row]).nonzero()[:, 0].tolist():
                 logits = network(vectors, conditions)[:, :, row, column].double()  # n k
-                pairs = zip(logits, noise[:, column], strict=True)
-                drawn = torch.tensor([choose_exactly(*pair, options) for pair in pairs], device=codes.device)
+                chosen = draw(logits.cpu().numpy(), noise[:, column].cpu().numpy(), options)
+                drawn = torch.from_numpy(chosen).to(codes.device)
                 codes[:, row, column] = drawn
                 vectors[:, :, row, column] = codebook.vectors[drawn]
                 result.log_likelihood.add_(logits.log_softmax(dim=1).gather(1, drawn[:, None])[:, 0])

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsi.lively import CODES, codebook, condition, generator
+from twofold.dsi.draw import window_ends
 from twofold.dsi.fast.float64 import ExactLogits
-from twofold.dsi.fast.jacobi import JacobiDecoder, window_ends
+from twofold.dsi.fast.jacobi import JacobiDecoder
 from twofold.dsi.fast.pixelcnn import IncrementalPixelCnn
 from twofold.dsi.fast.weights import FusedPixelCnn
 from twofold.dsi.options import SamplingOptions

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from twofold.dsi.choice import choose, choose_exactly
+from twofold.dsi.choice import choose
+from twofold.dsi.draw import draw, window_ends
 from twofold.dsi.fast.float64 import ExactLogits
 from twofold.dsi.fast.horizontal import HorizontalStack
 from twofold.dsi.fast.pixelcnn import IncrementalPixelCnn
@@ -163,24 +164,14 @@ class JacobiDecoder:
         width = self.network.width
         open_ties = (self.doubtful & ~self.fixed).view(-1, width)
         for sample in open_ties.any(dim=1).nonzero()[:, 0].tolist():
-            logits = self.exact.last_row(codes[sample])
+            logits = self.exact.last_row(codes[sample]).cpu().numpy()
             for column in open_ties[sample].nonzero()[:, 0].tolist():
                 place = sample * width + column
                 self.fixed[place] = True
-                code = choose_exactly(logits[column], self.noise[place], self.options)
+                noise = self.noise[place : place + 1].cpu().numpy()
+                code = int(draw(logits[column : column + 1], noise, self.options)[0])
                 if code != codes[sample, -1, column]:
                     codes[sample, -1, column] = self.guesses[sample, column + 1] = code
                     self.start[sample] = column + 1  # what comes after it depends on it
                     break
         return bool((self.start < width).any())
-
-
-def window_ends(known: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64]:
-    """For a window that starts at each column, the column where it ends.
-
-    It takes in so many columns to be sampled, and all known ones up to the next: those are right as
-    soon as the others are.
-    """
-    unknown_before = np.concatenate([[0], np.cumsum(~known)])
-    limit = unknown_before[:-1] + window
-    return np.searchsorted(unknown_before, limit, side="right") - 1

@@ -19,23 +19,16 @@ STRIP = 1 << 18
 
 
 def touched(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Shrink a mask [h w]: True where any part of a pixel is True.
-
-    Args:
-        mask: [h w].
-        height: at most h.
-        width: at most w.
-    """
+    """Scale a mask [h w] to another height and width: True where any part of a pixel is True."""
     return _touched_rows(_touched_rows(mask, height).T, width).T
 
 
 def _touched_rows(mask: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
-    """Shrink the first axis of a mask to ``count`` pixels."""
-    length = mask.shape[0]
-    if count == length:
-        return mask
-    index = np.arange(count)
+    """Scale the first axis of a mask to ``count`` pixels."""
+    length, index = mask.shape[0], np.arange(count)
     first, end = index * length // count, -(-(index + 1) * length // count)
+    if count >= length:  # a pixel lies in one or two of the mask's
+        return np.asarray(mask[first] | mask[end - 1])
     # reduceat reduces from each bound to the next: every second result is a pixel's. The last one has
     # no next bound and goes to the end by itself.
     bounds = np.stack([first, end], axis=1).ravel()[:-1]
@@ -127,34 +120,31 @@ def enlarged_strips(
     step = max(1, STRIP // wanted.width)
     for top in range(wanted.top, wanted.bottom, step):
         part = Box(top, wanted.left, min(wanted.bottom, top + step), wanted.right)
-        yield part, _enlarged(colours, part, own.shape, deep)
+        yield part, _levels(colours, part, own.shape, deep)
 
 
-def _enlarged(
+def _levels(
     colours: npt.NDArray[np.uint8], part: Box, size: tuple[int, ...], deep: bool
 ) -> npt.NDArray[np.generic]:
     """A part of a picture of this height and width, of which RGB is the scaled-down form."""
-    height, width = colours.shape[:2]
-    if (height, width) == size[:2]:
+    if colours.shape[:2] == size[:2]:
         same = colours[part.slices]
         return same.astype(np.uint16) * np.uint16(257) if deep else same
-    down, across = height / size[0], width / size[1]
-    box = (part.left * across, part.top * down, part.right * across, part.bottom * down)
-    box = (box[0], box[1], min(box[2], width), min(box[3], height))
     # In floats: Pillow cuts bytes off between its two passes, and their order depends on the part's shape.
     most = 65535 if deep else 255
-    planes = [
-        _plane(
-            colours[..., c].astype(np.float32) * np.float32(most // 255),
-            part.height,
-            part.width,
-            box,
-            Image.Resampling.BICUBIC,
-        )
-        for c in range(3)
-    ]
-    levels = np.stack(planes, axis=2).round().clip(0, most)
-    return levels.astype(np.uint16 if deep else np.uint8)
+    levels = enlarged(colours.astype(np.float32) * np.float32(most // 255), part, size)
+    return levels.round().clip(0, most).astype(np.uint16 if deep else np.uint8)
+
+
+def enlarged(picture: npt.NDArray[np.float32], part: Box, size: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """A part of a picture of this height and width, of which ``picture`` [h w c] is the scaled-down form."""
+    height, width = picture.shape[:2]
+    down, across = height / size[0], width / size[1]
+    right, bottom = min(part.right * across, width), min(part.bottom * down, height)
+    box = (part.left * across, part.top * down, right, bottom)
+    bicubic = Image.Resampling.BICUBIC
+    planes = [_plane(plane, part.height, part.width, box, bicubic) for plane in np.moveaxis(picture, 2, 0)]
+    return np.stack(planes, axis=2)
 
 
 def _plane(

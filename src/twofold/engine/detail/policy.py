@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from twofold.engine.crops.resize import STRIP
+from twofold.engine.crops.resize import STRIP, enlarged
 from twofold.engine.crops.tiles import Tile, answer_values, own_values
 from twofold.engine.crops.windows import Box, bounding_box
 from twofold.engine.detail.exemplar import Exemplar, find_exemplar
@@ -110,7 +109,7 @@ def _copied(
     rows, columns = exemplar.used.shape
     y, x = np.nonzero(own[part.slices])
     correction, answer, share = (
-        _enlarged(plane, part, (height, width))[y, x]
+        enlarged(plane, part, (height, width))[y, x]
         for plane in (exemplar.correction, exemplar.answer, exemplar.share[..., None])
     )
     y, x = y + part.top, x + part.left
@@ -151,24 +150,3 @@ def _levels(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     channels = pixels[:, None] if pixels.ndim == 1 else pixels[:, :3]
     levels = channels.astype(np.float32) / 257
     return np.broadcast_to(levels, (len(pixels), 3))
-
-
-def _enlarged(picture: npt.NDArray[np.float32], part: Box, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """A part of a picture of this height and width, of which [h w c] is the scaled-down form."""
-    down, across = picture.shape[0] / size[0], picture.shape[1] / size[1]
-    box = (
-        part.left * across,
-        part.top * down,
-        min(part.right * across, picture.shape[1]),
-        min(part.bottom * down, picture.shape[0]),
-    )
-    shape = (part.width, part.height)
-    planes = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(picture[..., c], np.float32)).resize(
-                shape, Image.Resampling.BICUBIC, box=box
-            )
-        )
-        for c in range(picture.shape[2])
-    ]
-    return np.stack(planes, axis=2)

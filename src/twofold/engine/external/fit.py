@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from twofold.engine.crops.resize import touched
+from twofold.engine.detail.filters import continued
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -55,7 +58,7 @@ def fit(
     grown = grow_known(known, hole)
     if size is not None:
         scaled = _resized(grown, *size)
-        return Fitted(scaled, _touched(hole, *size), height, width, scaled=size != (height, width))
+        return Fitted(scaled, touched(hole, *size), height, width, scaled=size != (height, width))
     rows, columns = (max(least, -(-length // multiple) * multiple) - length for length in (height, width))
     around = ((0, rows), (0, columns))
     return Fitted(
@@ -77,50 +80,11 @@ def grow_known(known: npt.NDArray[np.uint8], hole: npt.NDArray[np.bool_]) -> npt
         known: [h w 3]; what it holds in the hole has no influence.
         hole: [h w], True = missing, not everywhere.
     """
-    grown = _grown(known.astype(np.float32), ~hole)
+    grown = continued(known.astype(np.float32), ~hole)
     return np.where(hole[..., None], grown.round().clip(0, 255).astype(np.uint8), known)
-
-
-def _grown(colors: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Fill what is not valid from the picture at half the size, in which less is missing."""
-    if valid.all():
-        return colors
-    height, width = valid.shape
-    even = ((0, height % 2), (0, width % 2))
-    weight = _halved(np.pad(valid.astype(np.float32), even)[..., None])
-    sums = _halved(np.pad(colors * valid[..., None], (*even, (0, 0))))
-    sums /= np.maximum(weight, 0.25)
-    coarse = _grown(sums, weight[..., 0] > 0)
-    rows, columns = coarse.shape[:2]
-    planes = [
-        Image.fromarray(coarse[..., c]).resize((2 * columns, 2 * rows), Image.Resampling.BILINEAR)
-        for c in range(coarse.shape[2])
-    ]
-    fine = np.stack([np.asarray(plane)[:height, :width] for plane in planes], axis=2)
-    return np.where(valid[..., None], colors, fine)
-
-
-def _halved(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Means of blocks of 2x2; both sides are even."""
-    height, width, channels = values.shape
-    blocks = values.reshape(height // 2, 2, width // 2, 2, channels)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
 
 
 def _resized(colors: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
     if colors.shape[:2] == (height, width):
         return colors
     return np.asarray(Image.fromarray(colors).resize((width, height), Image.Resampling.BICUBIC))
-
-
-def _touched(hole: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Scale a mask: True where any part of a pixel is missing."""
-    return _touched_rows(_touched_rows(hole, height).T, width).T
-
-
-def _touched_rows(hole: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
-    """Scale the first axis to ``count`` pixels by differences of running sums: exact in integers."""
-    length, index = len(hole), np.arange(count)
-    first, end = index * length // count, -(-(index + 1) * length // count)
-    sums = np.pad(np.cumsum(hole, axis=0, dtype=np.int64), ((1, 0), (0, 0)))
-    return np.asarray(sums[end] > sums[first])

@@ -81,10 +81,10 @@ class OnnxDsi:
         steps, samples = sampler.steps(known, options), []
         for number, seed in enumerate(seeds):
             told = _steps_of(progress, number * steps, len(seeds) * steps)
-            one = sampler.sample(seed, options, own, known, progress=told)
-            painted = self._paint(["answer", "structure", "score"], {**picture, "codes": one.codes[None]})
+            codes, likelihood = sampler.sample(seed, options, own, known, progress=told)
+            painted = self._paint(["answer", "structure", "score"], {**picture, "codes": codes[None]})
             answer, structure, score = (array[0] for array in painted)
-            samples.append(Sample(answer, structure, None, one.log_likelihood, float(score), one.codes))
+            samples.append(Sample(answer, structure, None, likelihood, float(score), codes))
         return samples
 
     def _known(self, hole: npt.NDArray[np.bool_], margin: int | None) -> Mask:

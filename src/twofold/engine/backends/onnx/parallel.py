@@ -1,8 +1,4 @@
-"""Samples structure codes with the exported step graph of a DSI that decodes in parallel: the passes.
-
-What ``twofold/dsi/parallel/decode.py`` does, without PyTorch: the same noise, schedule and choice. One
-sample after the other, so that no sample's last bits depend on others.
-"""
+"""Samples structure codes with the exported step graph of a DSI that decodes in parallel."""
 
 from __future__ import annotations
 
@@ -10,15 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from twofold.dsi.draw import Codes, Logits
 from twofold.dsi.options import SamplingOptions
-from twofold.dsi.parallel.schedule import choice_noise, confidence_noise, doubt, stays_hidden
-from twofold.engine.backends.onnx.codes import choose, log_probabilities
-from twofold.engine.backends.onnx.raster import Codes, Floats, Mask, SampledCodes
+from twofold.dsi.parallel.passes import draw_in_passes
+from twofold.engine.backends.onnx.raster import Floats, Mask
 from twofold.engine.backends.onnx.session import Graph
 
 
 class ParallelSampler:
-    """Samples structures for one picture.
+    """Samples structures for one picture, see ``RasterSampler``.
 
     Args:
         masked: runs the graph ``masked``; ``twofold/export/dsi.py`` says what goes in and out.
@@ -47,31 +43,10 @@ class ParallelSampler:
         known: Mask,
         *,
         progress: Callable[[int], None] | None = None,
-    ) -> SampledCodes:
-        """Draw one structure; it depends on the arguments alone.
+    ) -> tuple[Codes, float]:
+        """Draw one structure; see ``draw_in_passes``."""
 
-        Args:
-            seed: of the sample.
-            options: temperature, limits, passes and the confidence's noise.
-            kept: codes [h w] of known positions; looked at only there.
-            known: positions [h w] whose code is given.
-            progress: is told how many passes are done.
-        """
-        codes, hidden = np.where(known, kept, 0), ~known
-        missing, total = int(hidden.sum()), 0.0
-        for step in range(options.passes):
-            if hidden.any():
-                logits = self.logits(codes, hidden)[hidden].astype(np.float64)  # n k
-                noise = choice_noise(seed, step, known.shape, logits.shape[1])[hidden]
-                chosen = choose(logits, noise, options)
-                likelihood = log_probabilities(logits)[np.arange(len(chosen)), chosen]
-                chance = confidence_noise(seed, step, known.shape)[hidden]
-                confidence = likelihood + doubt(options, step) * chance
-                stay = min(stays_hidden(options, missing, step), len(chosen) - 1)
-                fixed = np.argsort(confidence, kind="stable")[stay:]
-                places = tuple(axis[fixed] for axis in np.nonzero(hidden))
-                codes[places], hidden[places] = chosen[fixed], False
-                total += float(likelihood[fixed].sum())
-            if progress is not None:
-                progress(step + 1)
-        return SampledCodes(codes, total)
+        def hidden_logits(codes: Codes, hidden: Mask) -> Logits:
+            return self.logits(codes, hidden)[hidden].astype(np.float64)
+
+        return draw_in_passes(hidden_logits, seed, options, kept, known, progress=progress)

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from twofold.dsi.draw import Codes, draw, log_probabilities, window_ends
 from twofold.dsi.gumbel import gumbel_row
 from twofold.dsi.options import SamplingOptions
-from twofold.engine.backends.onnx.codes import choose, log_probabilities
 from twofold.engine.backends.onnx.session import Graph
 
 WINDOW = 16
 """Positions to be sampled that are guessed in one pass."""
 Floats = npt.NDArray[np.float32]
-Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -47,19 +46,6 @@ class SamplerSizes:
     value_size: int
 
 
-@dataclass(frozen=True, eq=False)
-class SampledCodes:
-    """One structure.
-
-    Attributes:
-        codes: [h w].
-        log_likelihood: of the codes that were sampled, by the network's own probabilities.
-    """
-
-    codes: Codes
-    log_likelihood: float
-
-
 class RasterSampler:
     """Samples structures for one picture.
 
@@ -82,7 +68,7 @@ class RasterSampler:
         known: Mask,
         *,
         progress: Callable[[int], None] | None = None,
-    ) -> SampledCodes:
+    ) -> tuple[Codes, float]:
         """Sample one structure; it depends on the arguments alone.
 
         Args:
@@ -91,6 +77,9 @@ class RasterSampler:
             kept: codes [h w] of known positions; looked at only there.
             known: positions [h w] whose code is given.
             progress: is told how many rows are done, of ``steps``.
+
+        Returns:
+            Codes [h w], and the logarithm of the network's own probability of those that were sampled.
         """
         codes = np.where(known, kept, 0)
         rows, likelihood = _Rows(*self._network), 0.0
@@ -106,7 +95,7 @@ class RasterSampler:
                 likelihood += float(logarithms[np.arange(len(logarithms)), codes[number, sampled]].sum())
             if progress is not None:
                 progress(number + 1)
-        return SampledCodes(codes, likelihood)
+        return codes, likelihood
 
     def logits(self, codes: Codes) -> Floats:
         """The network's logits [h w k] of every position of a structure [h w], given the codes before it."""
@@ -184,12 +173,12 @@ def _decoded(
     """The codes [w] of the row that was begun."""
     # The row above says what is likely here, this row's noise what comes of it.
     guesses = np.where(known, kept, (rows.logits + options.temperature * noise).argmax(axis=1))
-    reach = _reach(known, WINDOW)
+    ends = window_ends(known, WINDOW)
     start, width = 0, len(known)
     while start < width:
-        end = int(reach[start])
+        end = int(ends[start])
         rows.logits[start:end] = rows.compute(guesses, start, end)
-        chosen = choose(rows.logits[start:end], noise[start:end], options)
+        chosen = draw(rows.logits[start:end], noise[start:end], options)
         after = np.where(known[start:end], kept[start:end], chosen)
         wrong = np.flatnonzero(after != guesses[start:end])
         guesses[start:end] = after
@@ -205,13 +194,3 @@ def _hidden(count: int, earlier: int) -> Floats:
     if earlier == 1:  # the first position of all finds nobody but nobody
         hidden[0, 0] = 0
     return hidden
-
-
-def _reach(known: Mask, window: int) -> npt.NDArray[np.int64]:
-    """For a window that starts at each column, the column where it ends.
-
-    It takes in so many columns to be sampled, and all known ones up to the next: those are right as soon as
-    the others are.
-    """
-    unknown_before = np.concatenate([[0], np.cumsum(~known)])
-    return np.searchsorted(unknown_before, unknown_before[:-1] + window, side="right") - 1

@@ -1,8 +1,4 @@
-"""Which code a position gets from its logits and its noise; ``twofold/dsi/choice.py`` without PyTorch.
-
-Only the guard against rounding is missing: near ties, one position in tens of thousands, fall as the logits
-say.
-"""
+"""Which code a position gets from its logits and its noise, both taken at their word; without PyTorch."""
 
 from __future__ import annotations
 
@@ -11,10 +7,11 @@ import numpy.typing as npt
 
 from twofold.dsi.options import SamplingOptions
 
+Codes = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float64]
 
 
-def choose(logits: Logits, noise: Logits, options: SamplingOptions) -> npt.NDArray[np.int64]:
+def draw(logits: Logits, noise: Logits, options: SamplingOptions) -> Codes:
     """The code with the largest sum of logit and tempered noise, among those that the options allow.
 
     With Gumbel noise that is a draw from the softmax of the logits over the temperature.
@@ -37,7 +34,7 @@ def choose(logits: Logits, noise: Logits, options: SamplingOptions) -> npt.NDArr
     return scores.argmax(axis=-1)
 
 
-def _allowed(ranked: Logits, options: SamplingOptions) -> npt.NDArray[np.int64]:
+def _allowed(ranked: Logits, options: SamplingOptions) -> Codes:
     """How many of the likeliest codes the options allow, [n 1]; both limits look at all codes."""
     codes = ranked.shape[-1]
     count = np.full((len(ranked), 1), codes)
@@ -53,3 +50,13 @@ def log_probabilities(logits: Logits) -> Logits:
     """Natural logarithms of the probabilities of codes [n k]."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def window_ends(known: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64]:
+    """For a window of Jacobi decoding that starts at each column, the column where it ends.
+
+    It takes in so many columns to be sampled, and all known ones up to the next: those are right as
+    soon as the others are.
+    """
+    unknown_before = np.concatenate([[0], np.cumsum(~known)])
+    return np.searchsorted(unknown_before, unknown_before[:-1] + window, side="right") - 1
