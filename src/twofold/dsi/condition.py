@@ -18,9 +18,6 @@ class ConditionNetwork(nn.Module):
     """Turn a picture with a hole into features for the structure generator [DSI: condition network].
 
     ``c = C([I_m, 1, m])``, one vector for each structure code.
-
-    Args:
-        config: sizes.
     """
 
     def __init__(self, config: StructureConfig) -> None:

@@ -22,9 +22,6 @@ class Discriminator(nn.Module):
     """5x5 convolutions over picture and hole; each value of the last is a score [DSI: discriminator].
 
     ``D(I, m) = lrelu(W_n * ... lrelu(W_1 * [I, m]))``.
-
-    Args:
-        config: sizes.
     """
 
     def __init__(self, config: TextureConfig) -> None:
@@ -56,10 +53,6 @@ class SpectralConv2d(SameConv2d):
 
     Differs from the official code: that stores the iteration on every call, validation included; here
     calls in evaluation mode compute it and store nothing, so that equal pictures get equal scores.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
     """
 
     singular_vector: Tensor

@@ -37,12 +37,7 @@ class GatedConv2d(nn.Module):
 
 
 class GatedUp(GatedConv2d):
-    """Repeats every pixel twice down and across, then convolves 3x3 and gates.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels that come out.
-    """
+    """Repeats every pixel twice down and across, then convolves 3x3 and gates."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3)

@@ -84,11 +84,7 @@ class GatedResnet(nn.Module):
 
 
 class OutResnet(nn.Module):
-    """A residual block that works on every position by itself.
-
-    Args:
-        channels: of the features.
-    """
+    """A residual block that works on every position by itself."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -29,11 +29,7 @@ AnyStructureGenerator = StructureGenerator | MaskedStructureGenerator
 
 
 class Dsi(nn.Module):
-    """The networks of all three stages; those whose configuration is None are absent.
-
-    Args:
-        config: sizes, mode, parts and sampling options.
-    """
+    """The networks of all three stages; those whose configuration is None are absent."""
 
     def __init__(self, config: DsiConfig) -> None:
         super().__init__()

@@ -37,10 +37,6 @@ class Codebook(nn.Module):
     ``Q(f) = w_k, k = argmin_j |f - w_j|^2``.
 
     The vectors are a buffer: they learn by averages (``CodebookAverage``), not by gradients.
-
-    Args:
-        codes: number of vectors.
-        size: length of each.
     """
 
     vectors: Tensor

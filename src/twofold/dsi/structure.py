@@ -24,11 +24,6 @@ class PixelCnn(nn.Module):
 
     Two stacks of features: the vertical one (``up``) sees the rows above, the horizontal one (``left``) sees
     those and what is left in the row.
-
-    Args:
-        config: sizes.
-        code_size: length of a code vector.
-        codes: number of codes to choose from.
     """
 
     def __init__(self, config: StructureConfig, code_size: int, codes: int) -> None:
@@ -91,11 +86,6 @@ class StructureGenerator(nn.Module):
     """Condition network and autoregressive network [DSI: structure generator].
 
     ``p(s | I_m, m) = G_s(s, c(I_m, m))`` for structure codes s, damaged picture I_m and hole m.
-
-    Args:
-        config: sizes.
-        code_size: length of a code vector.
-        codes: number of codes.
     """
 
     def __init__(self, config: StructureConfig, code_size: int, codes: int) -> None:

@@ -22,10 +22,6 @@ class TextureGenerator(nn.Module):
 
     Encodes what is known down to 1/4 of the picture's side, joins the structure, looks far around by
     dilated convolutions, and on the way back up joins features taken from where the structure is alike.
-
-    Args:
-        config: sizes.
-        code_size: length of a structure code's vector.
     """
 
     def __init__(self, config: TextureConfig, code_size: int) -> None:

@@ -32,9 +32,6 @@ class Vqvae(nn.Module):
     """Pictures to structure and texture codes, and back [DSI: hierarchical VQ-VAE].
 
     ``s = Q_s(E_s(x)), t = Q_t(E_t(x, s)), x' = D_vq(s, t)``.
-
-    Args:
-        config: sizes.
     """
 
     def __init__(self, config: VqvaeConfig) -> None:

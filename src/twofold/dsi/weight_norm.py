@@ -67,10 +67,6 @@ class WeightNormLinear(nn.Module):
     """A linear map of every position's channels, "network in network" [DSI: weight normalization].
 
     ``w = g v / |v|`` for each output channel.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

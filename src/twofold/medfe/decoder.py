@@ -16,9 +16,6 @@ class SkipConnections(nn.Module):
     """Add the equalized features to all six features of the encoder [MEDFE: supplemented skips].
 
     ``s[i] = x[i] + u[i](y), u1 ... u3 = up(leaky(norm(conv(y)))), u4 ... u6 = norm(conv(...))``.
-
-    Args:
-        config: sizes of the network.
     """
 
     def __init__(self, config: MedfeConfig) -> None:
@@ -45,9 +42,6 @@ class Decoder(nn.Module):
     """Six upsampling stages; each but the first also takes a skip connection [MEDFE: decoder].
 
     ``d6 = t(relu(s6)), d[i] = t(relu([d[i+1]; s[i]])), s[i] = x[i] + u[i](y), t = norm(conv_transposed)``.
-
-    Args:
-        config: sizes of the network.
     """
 
     def __init__(self, config: MedfeConfig) -> None:
@@ -116,10 +110,6 @@ class Refinement(nn.Module):
     """Own addition: two 3x3 convolutions added to their input, zero at the start.
 
     A network can so be given refinements in the middle of its training without losing what it knows.
-
-    Args:
-        channels: channels of the features.
-        norm: kind of normalisation.
     """
 
     def __init__(self, channels: int, norm: Norm) -> None:

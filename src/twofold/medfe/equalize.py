@@ -18,9 +18,6 @@ class FeatureEqualization(nn.Module):
     """Make structure and texture agree, channel by channel and place by place [MEDFE: feature equalization].
 
     ``equalize(x) = propagate(reweigh(x))``.
-
-    Args:
-        config: sizes and switches of the network.
     """
 
     def __init__(self, config: MedfeConfig) -> None:
@@ -65,9 +62,6 @@ class BilateralPropagation(nn.Module):
     """Combine spatial and range propagation by a 1x1 convolution [MEDFE: bilateral propagation].
 
     ``propagate(x) = q([ys; yr])``.
-
-    Args:
-        config: sizes and switches of the network; at least one of the two propagations is on.
     """
 
     def __init__(self, config: MedfeConfig) -> None:

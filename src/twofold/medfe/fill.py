@@ -27,9 +27,6 @@ class MutualFilling(nn.Module):
     """Both branches, each with weights of its own [MEDFE: two branches].
 
     ``Fst = fill_st(leaky(x4), leaky(x5), leaky(x6)), Fte = fill_te(leaky(x1), leaky(x2), leaky(x3))``.
-
-    Args:
-        config: sizes and switches of the network.
     """
 
     def __init__(self, config: MedfeConfig) -> None:

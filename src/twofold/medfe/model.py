@@ -19,9 +19,6 @@ class Medfe(MedfeNetwork):
     """The generator of the paper, any multiple of 64 a side [MEDFE: mutual encoder-decoder].
 
     ``I' = tanh(D(x1 + u1(y), ..., x6 + u6(y))), y = equalize(fuse([Fst; Fte])), x1 ... x6 = E(I, 1 - M)``.
-
-    Args:
-        config: sizes and switches, of paper mode.
     """
 
     mode = "paper"

@@ -38,11 +38,7 @@ class MedfeOutput:
 
 
 class MedfeNetwork(nn.Module):
-    """A network of either mode; what it computes is its ``complete``.
-
-    Args:
-        config: sizes, mode and switches.
-    """
+    """A network of either mode; what it computes is its ``complete``."""
 
     mode: Mode
     mean_color = MEAN_COLOR

@@ -30,9 +30,6 @@ class OfficialMedfe(MedfeNetwork):
     """The generator of the authors' code, at its native size alone.
 
     Quirk: both branches are seen as pictures through one layer. The others are those of its parts.
-
-    Args:
-        config: sizes, of official mode.
     """
 
     mode = "official"
@@ -103,9 +100,6 @@ class OfficialFilling(nn.Module):
     Quirks: the feature mask is compared with a threshold that no average exceeds, so every position
     counts as known; structure and texture share the streams and the merging layer; stages 4 to 6
     share one resizing layer.
-
-    Args:
-        config: sizes of the network.
     """
 
     def __init__(self, config: MedfeConfig) -> None:
@@ -187,11 +181,7 @@ def constant_mask_sums(
 
 
 class OfficialEqualization(nn.Module):
-    """Channel reweighing and bilateral propagation with the official range weights and layout.
-
-    Args:
-        config: sizes of the network.
-    """
+    """Channel reweighing and bilateral propagation with the official range weights and layout."""
 
     def __init__(self, config: MedfeConfig) -> None:
         super().__init__()

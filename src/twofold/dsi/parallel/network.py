@@ -33,13 +33,7 @@ class FullAttention(CausalAttention):
 
 
 class MaskedNetwork(nn.Module):
-    """Logits of every hidden position's code, given the code vectors of all others.
-
-    Args:
-        config: sizes.
-        code_size: length of a code vector.
-        codes: number of codes to choose from.
-    """
+    """Logits of every hidden position's code, given the code vectors of all others."""
 
     def __init__(self, config: StructureConfig, code_size: int, codes: int) -> None:
         super().__init__()
@@ -83,13 +77,7 @@ class MaskedNetwork(nn.Module):
 
 
 class MaskedStructureGenerator(nn.Module):
-    """Condition network and masked network.
-
-    Args:
-        config: sizes.
-        code_size: length of a code vector.
-        codes: number of codes.
-    """
+    """Condition network and masked network."""
 
     def __init__(self, config: StructureConfig, code_size: int, codes: int) -> None:
         super().__init__()
