@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Int
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twofold.diffusion import diffuse
-from twofold.dsi.config import SIZE_MULTIPLE, DsiConfig, StructureConfig
+from twofold.dsi.config import SIZE_MULTIPLE, DsiConfig
 from twofold.dsi.discriminator import Discriminator
 from twofold.dsi.fast.sample import sample_structure
 from twofold.dsi.options import SamplingOptions
@@ -21,10 +21,10 @@ from twofold.dsi.structure import StructureGenerator
 from twofold.dsi.texture import TextureGenerator
 from twofold.dsi.vqvae import Vqvae
 from twofold.errors import CheckpointError, InputError
+from twofold.inpainter import Progress
 from twofold.network import FilledBatch
 from twofold.tensors import Hole, Image
 
-RowProgress = Callable[[int, int], None]
 AnyStructureGenerator = StructureGenerator | MaskedStructureGenerator
 
 
@@ -36,7 +36,11 @@ class Dsi(nn.Module):
         self.config = config
         size, codes = config.vqvae.code_size, config.vqvae.codes
         self.vqvae = Vqvae(config.vqvae)
-        self.structure = build_structure(config.structure, size, codes) if config.structure else None
+        self.structure: AnyStructureGenerator | None = None
+        if config.structure is not None:
+            parallel = config.structure.order == "parallel"
+            kind = MaskedStructureGenerator if parallel else StructureGenerator
+            self.structure = kind(config.structure, size, codes)
         self.texture = TextureGenerator(config.texture, size) if config.texture else None
         self.discriminator = Discriminator(config.texture) if config.texture else None
 
@@ -79,17 +83,11 @@ class Dsi(nn.Module):
         seeds: Sequence[int],
         options: SamplingOptions | None = None,
         *,
-        progress: RowProgress | None = None,
+        progress: Progress | None = None,
     ) -> FilledBatch:
-        """Sample a structure for each seed and paint it.
+        """Sample a structure for each seed and paint it; see ``FillingNetwork.fill``.
 
-        Args:
-            image: [b 3 h w] in [-1, 1] with b seeds, or [1 3 h w] with any number of seeds: so many
-                answers to one picture. What it holds inside the hole has no influence.
-            hole: [b 1 h w], 1 = missing, 0 = known.
-            seeds: the answer to a seed does not depend on the others.
-            options: how structures are sampled; None: by ``default_options``.
-            progress: called with the rows of structure, or passes over it, that are done, and their number.
+        ``progress`` is told of rows of structure, or of passes over it.
 
         Raises:
             CheckpointError: if the weights lack the structure or the texture generator.
@@ -118,16 +116,9 @@ class Dsi(nn.Module):
         seeds: Sequence[int],
         options: SamplingOptions | None = None,
         *,
-        progress: RowProgress | None = None,
+        progress: Progress | None = None,
     ) -> SampledStructure:
-        """Sample a structure for each seed, without painting it.
-
-        Args:
-            image: [1 3 h w] in [-1, 1]; what it holds inside the hole has no influence.
-            hole: [1 1 h w], 1 = missing, 0 = known.
-            seeds: as in ``fill``.
-            options: as in ``fill``.
-            progress: as in ``fill``.
+        """Sample a structure of one picture for each seed, without painting it; arguments as in ``fill``.
 
         Raises:
             CheckpointError: if the weights lack the structure generator.
@@ -155,9 +146,11 @@ class Dsi(nn.Module):
         hole: Hole,
         seeds: Sequence[int],
         options: SamplingOptions | None,
-        progress: RowProgress | None,
+        progress: Progress | None,
     ) -> FilledBatch:
-        texture, discriminator = self._painters()
+        texture, discriminator = self.texture, self.discriminator
+        if texture is None or discriminator is None:
+            raise _lacking("texture" if self.structure else "structure")
         sampled = self.sample(image, hole, seeds, options, progress=progress)
         masked = image * (1 - hole)
         vectors = self.vqvae.structure_codebook.look_up(sampled.codes)
@@ -176,13 +169,6 @@ class Dsi(nn.Module):
             codes=sampled.codes,
             score=torch.cat(scores),
         )
-
-    def _painters(self) -> tuple[TextureGenerator, Discriminator]:
-        if self.structure is None:
-            raise _lacking("structure")
-        if self.texture is None or self.discriminator is None:
-            raise _lacking("texture")
-        return self.texture, self.discriminator
 
     def _kept(
         self, masked: Image, hole: Hole, margin: int | None
@@ -213,18 +199,8 @@ def visible_codes(hole: Hole, margin: int) -> Bool[Tensor, "b h8 w8"]:
 
 
 def _joined(parts: Sequence[FilledBatch]) -> FilledBatch:
-    def of(name: str) -> Tensor | None:
-        values = [getattr(part, name) for part in parts]
-        return None if values[0] is None else torch.cat(values)
-
-    image = torch.cat([part.image for part in parts])
-    return FilledBatch(image, of("structure"), of("texture"), of("log_likelihood"), of("codes"), of("score"))
-
-
-def build_structure(config: StructureConfig, code_size: int, codes: int) -> AnyStructureGenerator:
-    """The structure generator of the order that the configuration asks for."""
-    kind = MaskedStructureGenerator if config.order == "parallel" else StructureGenerator
-    return kind(config, code_size, codes)
+    columns = {name: [vars(part)[name] for part in parts] for name in vars(parts[0])}
+    return FilledBatch(**{name: torch.cat(all_) for name, all_ in columns.items() if all_[0] is not None})
 
 
 def build_dsi(config: DsiConfig) -> Dsi:

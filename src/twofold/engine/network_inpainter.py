@@ -8,7 +8,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from shutil import copyfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from twofold.engine.backends.tile_network import TileNetwork
 from twofold.engine.crops.tiles import cut, paste
@@ -28,6 +28,22 @@ AT_ONCE = 8
 """So many samples are drawn as one batch; more need more memory and gain little speed."""
 
 
+class Settings(TypedDict, total=False):
+    """What a network of any runtime is loaded with, beside what it runs on.
+
+    Attributes:
+        options: how it samples where ``fill`` is not told; None: by its own options.
+        detail: what answers get of their surroundings: ``auto`` detail where a window was scaled down
+            and pieces merged elsewhere, ``none`` nothing, ``always`` detail everywhere.
+        max_memory: bytes that a call of ``fill`` may take beside the program, the weights and the
+            picture; None: no limit. Kept by fewer answers at once, smaller tiles, and no detail.
+    """
+
+    options: SamplingChanges
+    detail: Detail
+    max_memory: int | None
+
+
 class NetworkInpainter(Inpainter):
     """Fills holes of any size in pictures of any size with one network.
 
@@ -41,9 +57,7 @@ class NetworkInpainter(Inpainter):
         *,
         runtime: str,
         files: Sequence[Path] = (),
-        options: SamplingChanges = None,
-        detail: Detail = "auto",
-        max_memory: int | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
         """Take a network.
 
@@ -52,19 +66,15 @@ class NetworkInpainter(Inpainter):
             name: for reports.
             runtime: what computes the answers, such as ``torch 2.13.0, cpu``.
             files: that hold the network; none: its origin is not known, and there is no fingerprint.
-            options: how the network samples where ``fill`` is not told; None: by its own options.
-            detail: what answers get of their surroundings: ``auto`` detail where a window was scaled down
-                and pieces merged elsewhere, ``none`` nothing, ``always`` detail everywhere.
-            max_memory: bytes that a call of ``fill`` may take beside the program, the weights and the
-                picture; None: no limit. Kept by fewer answers at once, smaller tiles, and no detail.
+            settings: see ``Settings``.
 
         Raises:
             InputError: if there is no such detail, or the network does not take the options.
         """
         self._network, self.name, self._runtime, self._files = network, name, runtime, files
         self._digest = file_digest(*files) if files else None
-        self._options = choose_options(network, network.default_options, options, name)
-        self._detail, self._max_memory = _checked(detail), max_memory
+        self._options = choose_options(network, network.default_options, settings.get("options"), name)
+        self._detail, self._max_memory = _checked(settings.get("detail", "auto")), settings.get("max_memory")
 
     @property
     def diverse(self) -> bool:  # type: ignore[override]  # of networks, their options decide

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from twofold.engine.backends.onnx.manifest import Exported
 from twofold.engine.backends.onnx.session import open_session, runner, runtime_of
-from twofold.engine.network_inpainter import NetworkInpainter
+from twofold.engine.network_inpainter import NetworkInpainter, Settings
 from twofold.errors import CheckpointError
 from twofold.families import FAMILIES
-from twofold.inpainter import Detail, SamplingChanges
 
 
 class OnnxInpainter(NetworkInpainter):
@@ -24,9 +25,7 @@ class OnnxInpainter(NetworkInpainter):
         *,
         name: str | None = None,
         device: str = "auto",
-        options: SamplingChanges = None,
-        detail: Detail = "auto",
-        max_memory: int | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
         """Open an exported network.
 
@@ -34,9 +33,7 @@ class OnnxInpainter(NetworkInpainter):
             exported: see ``read_exported``.
             name: for reports; None: its own.
             device: see ``twofold.engine.backends.onnx.session.open_session``.
-            options: see ``NetworkInpainter``.
-            detail: see ``NetworkInpainter``.
-            max_memory: see ``NetworkInpainter``.
+            settings: see ``Settings``.
 
         Raises:
             CheckpointError: if a file is damaged, or of a family that is not known here.
@@ -57,7 +54,5 @@ class OnnxInpainter(NetworkInpainter):
             name or document["name"],
             runtime=runtime_of(next(iter(sessions.values()))),
             files=exported.paths,
-            options=options,
-            detail=detail,
-            max_memory=max_memory,
+            **settings,
         )

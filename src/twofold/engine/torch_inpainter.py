@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from torch import nn
 
 from twofold.devices import choose_device
 from twofold.engine.backends.torch_tiles import TorchTiles
-from twofold.engine.network_inpainter import NetworkInpainter
-from twofold.inpainter import Detail, SamplingChanges
+from twofold.engine.network_inpainter import NetworkInpainter, Settings
 from twofold.network import FillingNetwork
 
 
@@ -29,9 +29,7 @@ class TorchInpainter(NetworkInpainter):
         *,
         device: str = "auto",
         files: Sequence[Path] = (),
-        options: SamplingChanges = None,
-        detail: Detail = "auto",
-        max_memory: int | None = None,
+        **settings: Unpack[Settings],
     ) -> None:
         """Take a network; a torch module is moved to the device and set to evaluation.
 
@@ -39,10 +37,8 @@ class TorchInpainter(NetworkInpainter):
             network: fills batches of tiles.
             name: for reports.
             device: see ``twofold.devices.choose_device``.
-            files: see ``NetworkInpainter``, as all that follow.
-            options: how it samples.
-            detail: of the surroundings.
-            max_memory: in bytes.
+            files: see ``NetworkInpainter``.
+            settings: see ``Settings``.
 
         Raises:
             InputError: if the device cannot be used, there is no such detail, or the network does not take
@@ -51,17 +47,12 @@ class TorchInpainter(NetworkInpainter):
         place = choose_device(device)
         if isinstance(network, nn.Module):
             network.to(place).float().eval().requires_grad_(False)
+        precision = ", bf16" if getattr(network, "prepacked", None) == "bf16" else ""
         super().__init__(
             TorchTiles(network, place),
             name,
-            runtime=f"torch {torch.__version__}, {place.type}{_unusual_precision(network)}",
+            # Answers in another precision are other answers.
+            runtime=f"torch {torch.__version__}, {place.type}{precision}",
             files=files,
-            options=options,
-            detail=detail,
-            max_memory=max_memory,
+            **settings,
         )
-
-
-def _unusual_precision(network: FillingNetwork) -> str:
-    """Answers in another precision are other answers."""
-    return ", bf16" if getattr(network, "prepacked", None) == "bf16" else ""

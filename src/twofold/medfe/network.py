@@ -136,15 +136,9 @@ class MedfeNetwork(nn.Module):
         *,
         progress: Progress | None = None,
     ) -> FilledBatch:
-        """Fill a batch of tiles; this network has one answer, so the seeds change nothing.
+        """Fill a batch of tiles, see ``FillingNetwork.fill``; of seeds only the number matters.
 
-        Args:
-            image: [b 3 h w] in [-1, 1] with b seeds; or [1 3 h w], whose answer is computed once and
-                given for each seed.
-            hole: [b 1 h w], 1 = missing, 0 = known.
-            seeds: only their number matters.
-            options: there are none.
-            progress: not called.
+        The one answer to a single picture is computed once and given for each seed.
 
         Raises:
             ValueError: as ``forward``, or if there are several pictures and another number of seeds.

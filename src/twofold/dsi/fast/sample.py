@@ -40,13 +40,13 @@ def sample_structure(
     ``window`` or on the number of threads.
 
     Args:
-        generator: only its autoregressive network is used, and never with dropout.
+        generator: as all that follow, see ``sample_structure_naive``.
         codebook: the codes' vectors.
-        condition: features [1 c h w] of the condition network.
-        seeds: one for each sample, 0 or more.
-        options: temperature and limits; ``keep_margin`` is not looked at.
-        kept: codes [h w] of known positions; looked at only there.
-        known: positions [h w] whose code is given; None: every code is drawn, as in the paper.
+        condition: features [1 c h w].
+        seeds: one for each sample.
+        options: of the sampling.
+        kept: codes of known positions.
+        known: which these are.
         progress: is told of every finished row.
         window: positions of a sample that are guessed ahead; None: a good number.
 
