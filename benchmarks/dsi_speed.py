@@ -28,7 +28,7 @@ RATE_SHAPE = (1024, 1536, 256)
 
 
 @dataclass(frozen=True)
-class Pace:
+class Timing:
     """Time per picture.
 
     Attributes:
@@ -39,9 +39,9 @@ class Pace:
     seconds: float
     cpu_seconds: float
 
-    def times(self, factor: float) -> Pace:
-        """The pace of so many at once."""
-        return Pace(self.seconds * factor, self.cpu_seconds * factor)
+    def times(self, factor: float) -> Timing:
+        """The timing of so many at once."""
+        return Timing(self.seconds * factor, self.cpu_seconds * factor)
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class DsiBench:
         torch: version.
     """
 
-    naive: Pace
-    single: Pace
-    batch: Pace
+    naive: Timing
+    single: Timing
+    batch: Timing
     samples: int
     gigaflop: float
     rate: float
@@ -85,9 +85,9 @@ class DsiBench:
         """Seconds of one forward pass at the machine's speed of large products."""
         return self.gigaflop / self.rate
 
-    def speedup(self, ours: Pace) -> Pace:
-        """How many times faster a pace is than the naive one."""
-        return Pace(self.naive.seconds / ours.seconds, self.naive.cpu_seconds / ours.cpu_seconds)
+    def speedup(self, ours: Timing) -> Timing:
+        """How many times faster a timing is than the naive one."""
+        return Timing(self.naive.seconds / ours.seconds, self.naive.cpu_seconds / ours.cpu_seconds)
 
     def as_json(self) -> dict[str, Any]:
         """Everything measured, and what follows from it, as JSON values."""
@@ -142,11 +142,11 @@ def bench_dsi(
     with _threads(threads), torch.inference_mode():
         drawn = ours(samples)
         vectors = codebook.look_up(drawn.codes)
-        logits = _full_forward(generator.pixelcnn, vectors, condition)
+        logits = full_forward(generator.pixelcnn, vectors, condition)
         passes = -(-positions // rounds)
         naive, single, batch = [], [], []
         for _ in range(rounds):
-            forward = _time(lambda: _full_forward(generator.pixelcnn, vectors[:1], condition), passes)
+            forward = _time(lambda: full_forward(generator.pixelcnn, vectors[:1], condition), passes)
             naive.append(forward.times(side * side))
             single.append(_time(lambda: ours(1)))
             batch.append(_time(lambda: ours(samples)).times(1 / samples))
@@ -214,7 +214,8 @@ def matrix_rate(repeats: int = 20) -> float:
     return 2 * rows * inputs * outputs / min(seconds) / 1e9
 
 
-def _full_forward(network: nn.Module, vectors: Tensor, condition: Tensor) -> Tensor:
+def full_forward(network: nn.Module, vectors: Tensor, condition: Tensor) -> Tensor:
+    """Logits of all positions of several structures [n d h w] under one condition [1 c h w]."""
     logits: Tensor = network(vectors, condition.expand(len(vectors), -1, -1, -1))
     return logits
 
@@ -236,18 +237,18 @@ def _consistent(drawn: SampledStructure, logits: Tensor, seeds: range) -> tuple[
     return right, near
 
 
-def _time(work: Callable[[], object], repeats: int = 1) -> Pace:
+def _time(work: Callable[[], object], repeats: int = 1) -> Timing:
     """Mean time of a piece of work."""
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(repeats):
         work()
-    return Pace(time.perf_counter() - wall, time.process_time() - cpu).times(1 / repeats)
+    return Timing(time.perf_counter() - wall, time.process_time() - cpu).times(1 / repeats)
 
 
-def _median(paces: list[Pace]) -> Pace:
-    return Pace(
-        statistics.median(pace.seconds for pace in paces),
-        statistics.median(pace.cpu_seconds for pace in paces),
+def _median(timings: list[Timing]) -> Timing:
+    return Timing(
+        statistics.median(timing.seconds for timing in timings),
+        statistics.median(timing.cpu_seconds for timing in timings),
     )
 
 

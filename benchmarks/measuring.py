@@ -46,7 +46,7 @@ class Row:
         stages: seconds of the network's parts in one round.
         gigaflop: 10**9 additions and multiplications of the plain network, or of DSI's sampler.
         peak_megabytes: of a process of its own, 10**6 bytes; None where it was not measured.
-        times_faster: than the first form, by ``pace``.
+        times_faster: than the first form, by ``least_seconds``.
         closeness: PSNR in dB within the holes to the first form; None for that form, and for DSI's.
     """
 
@@ -63,7 +63,7 @@ class Row:
     closeness: float | None = None
 
     @property
-    def pace(self) -> float:
+    def least_seconds(self) -> float:
         """Seconds of the fastest round, or of the processor if those are fewer.
 
         With one thread they are where other programs run beside it, and tell more.
@@ -76,12 +76,12 @@ class Row:
         Args:
             rates: of the machine, see ``rates.matrix_rates``.
         """
-        done = self.gigaflop / self.pace
+        done = self.gigaflop / self.least_seconds
         return {
             **asdict(self),
             "median": statistics.median(self.seconds),
-            "pace": self.pace,
-            "pictures_per_second": self.samples * self.batch / self.pace,
+            "least_seconds": self.least_seconds,
+            "pictures_per_second": self.samples * self.batch / self.least_seconds,
             "share_of_rate": {name: done / rate for name, rate in rates.items()},
         }
 
@@ -123,7 +123,7 @@ def measure(
                 if memory
             }
             subjects = {form: open_subject(model, form, seed) for form in forms}
-            gigaflop = _gigaflop(model, seed)
+            gigaflop = gigaflop_of(model, seed)
             naive = _naive_seconds(subjects["fp32"], threads, seed) if model.startswith("dsi") else None
             for samples, batch in loads:
                 rows = _measure_load(
@@ -133,7 +133,7 @@ def measure(
                     rows = [_reference_dsi(rows[0], naive), *rows]
                 for row in rows:
                     memory_used = peaks.get((cast(Form, row.form), batch)) if samples == 1 else None
-                    faster = rows[0].pace / row.pace
+                    faster = rows[0].least_seconds / row.least_seconds
                     yield Row(**{**asdict(row), "peak_megabytes": memory_used, "times_faster": faster})
 
 
@@ -174,7 +174,7 @@ def _measure_load(
     return rows
 
 
-def _gigaflop(model: str, seed: int) -> float:
+def gigaflop_of(model: str, seed: int) -> float:
     """Operations of the plain network for one answer, of DSI with a sampler that computes everything once."""
     subject = open_subject(model, "plain", seed)
     pixels, hole = picture(subject.side, 1, seed)

@@ -14,7 +14,7 @@ from twofold.errors import InputError, TwofoldError
 from twofold.pixels import replacing
 
 if TYPE_CHECKING:
-    from dsi_speed import DsiBench, Pace
+    from dsi_speed import DsiBench, Timing
     from medfe_speed import MedfeBench
 
 
@@ -183,7 +183,7 @@ def _print_all(figures: dict[str, Any]) -> None:
             f"{row['model']} {row['form']}",
             str(row["samples"]),
             str(row["batch"]),
-            f"{row['pace']:.3f}",
+            f"{row['least_seconds']:.3f}",
             f"{row['pictures_per_second']:.2f}",
             "" if peak is None else f"{peak:.0f}",
             f"{row['gigaflop']:.1f}" if row["gigaflop"] else "",
@@ -225,9 +225,9 @@ def _dsi(options: DsiOptions) -> dict[str, Any]:
 
 
 def _training(options: TrainingOptions) -> dict[str, Any]:
-    from training_speed import training_pace
+    from training_speed import training_timing
 
-    pace = training_pace(
+    timing = training_timing(
         options.rounds,
         preset=options.preset,
         data=options.data,
@@ -235,14 +235,14 @@ def _training(options: TrainingOptions) -> dict[str, Any]:
         threads=options.threads,
         seed=options.seed,
     )
-    figures = pace.as_json()
+    figures = timing.as_json()
     print(
-        f"one step of {pace.batch_size} photographs: reference float32 {pace.reference:.2f} s, ours in "
-        f"bfloat16 {pace.ours:.2f} s, {pace.speedup:.1f} times faster, "
+        f"one step of {timing.batch_size} photographs: reference float32 {timing.reference:.2f} s, ours in "
+        f"bfloat16 {timing.ours:.2f} s, {timing.speedup:.1f} times faster, "
         f"{figures['pictures_per_second']:.2f} photographs/s"
     )
-    if pace.loading is not None:
-        print(f"loading takes {pace.loading:.3f} s of a step, {100 * figures['loading_share']:.1f} %")
+    if timing.loading is not None:
+        print(f"loading takes {timing.loading:.3f} s of a step, {100 * figures['loading_share']:.1f} %")
     return figures
 
 
@@ -276,9 +276,9 @@ def _print_dsi(report: DsiBench) -> None:
     for heading in ("", "seconds", "CPU seconds", "times faster", "by CPU time"):
         table.add_column(heading, justify="right" if heading else "left")
 
-    def add(name: str, pace: Pace) -> None:
-        faster = report.speedup(pace)
-        row = (f"{pace.seconds:.2f}", f"{pace.cpu_seconds:.2f}")
+    def add(name: str, timing: Timing) -> None:
+        faster = report.speedup(timing)
+        row = (f"{timing.seconds:.2f}", f"{timing.cpu_seconds:.2f}")
         table.add_row(name, *row, f"{faster.seconds:.0f}", f"{faster.cpu_seconds:.0f}")
 
     add(f"the paper's procedure (from {report.positions_timed} positions)", report.naive)

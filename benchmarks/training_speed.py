@@ -20,7 +20,7 @@ from twofold.train.recipe import StepContext
 
 
 @dataclass(frozen=True)
-class TrainingPace:
+class TrainingTiming:
     """Seconds of one step, the lesser of wall clock and processor, of the fastest round.
 
     Attributes:
@@ -53,7 +53,7 @@ class TrainingPace:
         }
 
 
-def training_pace(
+def training_timing(
     rounds: int = 3,
     *,
     preset: str = "small",
@@ -61,7 +61,7 @@ def training_pace(
     batch_size: int = 4,
     threads: int = 1,
     seed: int = 1,
-) -> TrainingPace:
+) -> TrainingTiming:
     """Measure one step of both loops in turn, with the same losses, weights and batch.
 
     Args:
@@ -96,7 +96,7 @@ def training_pace(
                 spent[form] += [seconds] if turn else []
     finally:
         torch.set_num_threads(before)
-    return TrainingPace(min(spent["fp32"]), min(spent["bf16"]), loading, batch_size, threads)
+    return TrainingTiming(min(spent["fp32"]), min(spent["bf16"]), loading, batch_size, threads)
 
 
 def _step(form: str, preset: str, seed: int) -> Any:

@@ -12,7 +12,7 @@ import torch
 import dsi_speed as dsi
 from dsi_speed import (
     DsiBench,
-    Pace,
+    Timing,
     _consistent,
     _time,
     bench_dsi,
@@ -28,9 +28,9 @@ from twofold.dsi.sampling import sample_structure_naive
 from twofold.errors import InputError
 
 REPORT = DsiBench(
-    naive=Pace(600.0, 500.0),
-    single=Pace(1.5, 1.0),
-    batch=Pace(0.75, 0.5),
+    naive=Timing(600.0, 500.0),
+    single=Timing(1.5, 1.0),
+    batch=Timing(0.75, 0.5),
     samples=8,
     gigaflop=57.0,
     rate=114.0,
@@ -57,13 +57,13 @@ def test_all_procedures_are_measured_in_one_run():
 
 
 def test_the_naive_time_is_that_of_a_pass_times_the_positions(monkeypatch):
-    forward = dsi._full_forward
+    forward = dsi.full_forward
 
     def slow(*args: torch.Tensor) -> torch.Tensor:
         time.sleep(0.02)
         return forward(*args)
 
-    monkeypatch.setattr(dsi, "_full_forward", slow)
+    monkeypatch.setattr(dsi, "full_forward", slow)
     report = bench_dsi(1, positions=2, samples=1, config=tiny())
     assert 64 * 0.02 < report.naive.seconds < 64 * 0.2
     assert report.naive.cpu_seconds < report.naive.seconds  # sleep takes no processor time
@@ -76,7 +76,7 @@ def test_wrong_codes_are_found():
 
     def consistent() -> tuple[int, int]:
         with torch.inference_mode():
-            logits = dsi._full_forward(generator.pixelcnn, codebook.look_up(drawn.codes), condition)
+            logits = dsi.full_forward(generator.pixelcnn, codebook.look_up(drawn.codes), condition)
         return _consistent(drawn, logits, range(5, 7))
 
     assert consistent() == (32, 0)
@@ -124,9 +124,9 @@ def test_the_full_size_is_57_gigaflop():
 
 def test_times_are_means():
     calls = []
-    pace = _time(lambda: (calls.append(1), time.sleep(0.01)), 4)
+    timing = _time(lambda: (calls.append(1), time.sleep(0.01)), 4)
     assert len(calls) == 4
-    assert 0.01 <= pace.seconds < 0.04
+    assert 0.01 <= timing.seconds < 0.04
 
 
 def test_the_machines_rate_is_plausible():
@@ -145,8 +145,8 @@ def test_a_network_without_structure_generator_is_refused():
 
 
 def test_figures_follow_from_what_was_measured():
-    assert REPORT.speedup(REPORT.single) == Pace(400.0, 500.0)
-    assert REPORT.speedup(REPORT.batch) == Pace(800.0, 1000.0)
+    assert REPORT.speedup(REPORT.single) == Timing(400.0, 500.0)
+    assert REPORT.speedup(REPORT.batch) == Timing(800.0, 1000.0)
     assert REPORT.floor == 0.5
 
 

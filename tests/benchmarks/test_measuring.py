@@ -32,9 +32,9 @@ def test_all_forms_of_medfe_are_measured_in_turn(tiny_models):
     assert [(row.form, row.samples, row.batch) for row in rows] == [
         (form, *load) for load in ((1, 1), (2, 1), (1, 2)) for form in ("reference", "fp32", "bf16")
     ]
-    assert all(len(row.seconds) == 2 and row.pace > 0 for row in rows)
+    assert all(len(row.seconds) == 2 and row.least_seconds > 0 for row in rows)
     assert [row.times_faster for row in rows[::3]] == [1.0] * 3
-    assert rows[1].times_faster == rows[0].pace / rows[1].pace
+    assert rows[1].times_faster == rows[0].least_seconds / rows[1].least_seconds
     assert rows[1].closeness > 60
     assert rows[2].closeness > 35
     assert {"encoder", "filling", "decoder", "other"} <= set(rows[1].stages)
@@ -47,9 +47,9 @@ def test_the_papers_sampling_takes_the_place_of_ours(tiny_models, monkeypatch):
     monkeypatch.setattr(measuring, "_naive_seconds", lambda *rest: 100.0)
     reference, ours, *_ = measure(["dsi-full"], loads=[(3, 1)], rounds=1, memory=False)
     assert (reference.form, ours.form) == ("reference", "fp32")
-    assert 300 < reference.pace < 301
-    assert ours.times_faster == reference.pace / ours.pace > 50
-    assert ours.gigaflop == pytest.approx(3 * measuring._gigaflop("dsi-full", 1))
+    assert 300 < reference.least_seconds < 301
+    assert ours.times_faster == reference.least_seconds / ours.least_seconds > 50
+    assert ours.gigaflop == pytest.approx(3 * measuring.gigaflop_of("dsi-full", 1))
 
 
 def test_literal_answers_are_those_of_the_network(tiny_models):
@@ -84,7 +84,7 @@ def test_operations_are_those_of_the_convolutions(tiny_models):
     for part, given, answer in seen:
         places = given if isinstance(part, torch.nn.ConvTranspose2d) else answer
         by_hand += 2 * part.weight.numel() * places[0, 0].numel() * len(places)
-    counted = measuring._gigaflop("medfe-full", 1) * 1e9
+    counted = measuring.gigaflop_of("medfe-full", 1) * 1e9
     assert by_hand <= counted < 1.5 * by_hand  # the propagation's matrix products are not convolutions
 
 
@@ -119,6 +119,6 @@ def test_the_machine_is_described_without_its_name():
 
 
 def test_a_row_tells_the_lesser_of_clock_and_processor():
-    assert Row("medfe-small", "fp32", 1, 1, (3.0, 2.0), 1.5).pace == 1.5
-    assert Row("medfe-small", "fp32", 1, 1, (3.0, 2.0), 4.0).pace == 2.0
+    assert Row("medfe-small", "fp32", 1, 1, (3.0, 2.0), 1.5).least_seconds == 1.5
+    assert Row("medfe-small", "fp32", 1, 1, (3.0, 2.0), 4.0).least_seconds == 2.0
     assert set(MODELS) == {"medfe-small", "dsi-small", "medfe-full", "dsi-full"}

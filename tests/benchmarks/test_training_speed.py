@@ -1,4 +1,4 @@
-"""The pace of training, measured on a tiny network."""
+"""The timing of training, measured on a tiny network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from speed import main
-from training_speed import TrainingPace, training_pace
+from training_speed import TrainingTiming, training_timing
 from twofold.errors import TrainingError
 
 
@@ -26,27 +26,27 @@ def photographs(tmp_path):
 
 def test_both_loops_and_the_loader_are_measured(photographs):
     threads = torch.get_num_threads()
-    pace = training_pace(1, preset="tiny", data=photographs, batch_size=2)
-    assert min(pace.reference, pace.ours, pace.loading) > 0
-    assert pace.batch_size == 2
+    timing = training_timing(1, preset="tiny", data=photographs, batch_size=2)
+    assert min(timing.reference, timing.ours, timing.loading) > 0
+    assert timing.batch_size == 2
     assert torch.get_num_threads() == threads
 
 
 def test_figures_follow_from_what_was_measured():
-    figures = TrainingPace(reference=6.0, ours=1.5, loading=0.5, batch_size=3, threads=1).as_json()
+    figures = TrainingTiming(reference=6.0, ours=1.5, loading=0.5, batch_size=3, threads=1).as_json()
     assert (figures["speedup"], figures["pictures_per_second"], figures["loading_share"]) == (4.0, 2.0, 0.25)
-    assert TrainingPace(6.0, 1.5, None, 3, 1).as_json()["loading_share"] is None
+    assert TrainingTiming(6.0, 1.5, None, 3, 1).as_json()["loading_share"] is None
 
 
 @pytest.mark.parametrize("wrong", [{"preset": "huge"}, {"rounds": 0}, {"batch_size": 0}, {"threads": 0}])
 def test_nothing_to_measure_is_refused(wrong):
     with pytest.raises(TrainingError, match="at least 1 of each"):
-        training_pace(**{"rounds": 1, "preset": "tiny", **wrong})
+        training_timing(**{"rounds": 1, "preset": "tiny", **wrong})
 
 
 def test_the_command_prints_a_line_and_writes_json(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
-        "training_speed.training_pace", lambda *rest, **options: TrainingPace(6.0, 1.5, 0.5, 3, 1)
+        "training_speed.training_timing", lambda *rest, **options: TrainingTiming(6.0, 1.5, 0.5, 3, 1)
     )
     out = tmp_path / "figures.json"
     assert main(["training", "--json", str(out)]) == 0
