@@ -15,8 +15,15 @@ Names are imported when they are first used: ``import twofold`` itself costs not
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# PyTorch's threads spin while they wait for each other, a millisecond long unless told otherwise before it is
+# imported. Beside other programs they spent most of a fill so; a wait of microseconds costs an idle machine
+# nothing (docs/speed.md).
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "500")
 
 if TYPE_CHECKING:
     from twofold.dsi.options import SamplingOptions

@@ -6,8 +6,11 @@ PyTorch is imported when one of its devices is asked for: seeds are derived with
 from __future__ import annotations
 
 import ctypes
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +19,38 @@ from twofold.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+    from threadpoolctl import ThreadpoolController
+
+
+def use_threads(count: int) -> None:
+    """Let networks compute with so many threads: PyTorch, and onnxruntime after it.
+
+    Raises:
+        InputError: if there is to be none.
+    """
+    if count < 1:
+        raise InputError(f"threads is {count}; give 1 or more")
+    os.environ["OMP_NUM_THREADS"] = str(count)  # for what is imported from now on
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let NumPy's matrix products use one thread inside the block.
+
+    Those of the engine are small, and threads of OpenBLAS that wait for each other spin: where other programs
+    want the cores as well, a fill spent most of its time so.
+    """
+    with _thread_pools().limit(limits=1, user_api="blas"):
+        yield
+
+
+@lru_cache
+def _thread_pools() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def return_freed_memory() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -249,3 +252,33 @@ def test_help_tells_how_masks_are_read(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     assert "PHOTO" in shown
     assert "white" in shown
+
+
+def test_a_number_of_threads_is_used_and_none_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    try:
+        assert fill(folder, "--threads", str(before + 1)) == 0
+        assert torch.get_num_threads() == before + 1
+        assert os.environ["OMP_NUM_THREADS"] == str(before + 1)
+        (folder / "out.png").unlink()
+        assert fill(folder, "--threads", "0") == 2
+        assert "threads is 0; give 1 or more" in capsys.readouterr().err
+        assert not (folder / "out.png").exists()
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("given", "waits"),
+    [({}, "500"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+)
+def test_threads_wait_briefly_unless_somebody_says_otherwise(
+    given: dict[str, str], waits: str | None
+) -> None:
+    words = [sys.executable, "-c", "import os, twofold; print(os.environ.get('GOMP_SPINCOUNT'))"]
+    clean = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run(words, env=clean | given, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(waits)

@@ -61,7 +61,8 @@ class Palette(nn.Module):
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> FilledBatch:
-        assert len(image) == len(hole) == 1
+        assert len(image) == len(hole)
+        assert len(image) in (1, len(seeds))
         self.before(len(self.seeds))
         self.seeds.append(list(seeds))
         for row in range(4):

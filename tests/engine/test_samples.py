@@ -9,9 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from engine.fakes import NATIVE, Palette, PaletteConfig, PaletteOptions, Plain, number_of
 from twofold.devices import derive_seed
+from twofold.engine import samples as samples_module
 from twofold.engine.network_inpainter import AT_ONCE
 from twofold.engine.samples import MOST_ATTEMPTS, NEAR
 from twofold.engine.torch_inpainter import TorchInpainter
@@ -19,7 +21,7 @@ from twofold.errors import InputError
 from twofold.inpainter import Result, Sample
 from twofold.medfe.build import build_medfe
 from twofold.medfe.config import tiny
-from twofold.network import FillingNetwork
+from twofold.network import FilledBatch, FillingNetwork
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (200, 150, 3), np.uint8)
 HOLE = np.zeros((200, 150), np.bool_)
@@ -109,7 +111,7 @@ def test_figures_are_those_of_all_crops_and_codes_of_the_largest() -> None:
 def test_one_best_answer_is_computed_once() -> None:
     network = Plain()
     result = TorchInpainter(network, "plain", device="cpu").fill(IMAGE, HOLE, samples=20)
-    assert [len(seeds) for seeds in network.seeds] == [1, 1]
+    assert [len(seeds) for seeds in network.seeds] == [2]  # both crops at once
     assert [sample.index for sample in result.samples] == list(range(20))
     assert all(sample.duplicate_of is None for sample in result.samples)
     result.samples[0].image[:] = 0
@@ -222,3 +224,67 @@ def test_an_inpainter_tells_whether_its_answers_differ() -> None:
     assert TorchInpainter(Palette(), "palette", device="cpu").diverse
     assert not TorchInpainter(Palette(), "palette", device="cpu", options={"temperature": 0.0}).diverse
     assert not TorchInpainter(Plain(), "plain", device="cpu").diverse
+
+
+class Stripes(Plain):
+    """Answers with a level more than the brightest known pixel, and keeps what it was asked."""
+
+    largest_size = 4 * NATIVE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def fill(self, image, hole, seeds, options=None, *, progress=None) -> FilledBatch:
+        self.asked.append((image, hole))
+        known = torch.where(hole > 0, -1.0, image).amax(dim=(1, 2, 3), keepdim=True)
+        return FilledBatch((known + 2 / 255).expand_as(image))
+
+
+def test_windows_along_a_scratch_see_each_others_fills() -> None:
+    image = np.full((8 * NATIVE, 2 * NATIVE, 3), 100, np.uint8)
+    hole = np.zeros(image.shape[:2], np.bool_)
+    hole[:, NATIVE] = True
+    image[hole] = 255
+    network = Stripes()
+    filled = TorchInpainter(network, "stripes", device="cpu", detail="none").fill(image, hole).image
+    assert set(np.unique(filled[hole])) == {101, 102}
+    first, second = (
+        [batch for batch in network.asked if bool((batch[0] > 100.5 / 127.5 - 1).any()) == later]
+        for later in (False, True)
+    )
+    assert sum(len(batch) for batch, _ in first) + sum(len(batch) for batch, _ in second) > 8
+    np.testing.assert_array_equal(filled[~hole], image[~hole])
+
+
+def test_small_windows_are_asked_for_together_and_answered_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build_medfe(tiny()).eval()
+    image = np.random.default_rng(0).integers(0, 256, (900, 1100, 3), np.uint8)
+    hole = np.zeros(image.shape[:2], np.bool_)
+    hole[50::200, 60::150] = hole[51::200, 60::150] = True
+    inpainter = TorchInpainter(network, "tiny", device="cpu", detail="none")
+    sizes: list[tuple[int, ...]] = []
+    network.register_forward_pre_hook(lambda module, given: sizes.append(tuple(given[0].shape)))
+    together = inpainter.fill(image, hole).image
+    assert sizes == [(16, 3, 64, 64), (16, 3, 64, 64), (3, 3, 64, 64)]
+    sizes.clear()
+    monkeypatch.setattr(samples_module, "BATCH", 1)
+    alone = inpainter.fill(image, hole).image
+    assert sizes == [(1, 3, 64, 64)] * 35
+    assert np.abs(together.astype(int) - alone).max() <= 1
+    assert (together != alone).mean() < 1e-5
+
+
+def test_the_products_of_the_engine_take_one_thread() -> None:
+    seen: list[set[int]] = []
+
+    class Watching(Plain):
+        def fill(self, *given, **named) -> FilledBatch:
+            pools = threadpool_info()
+            seen.append({pool["num_threads"] for pool in pools if pool["user_api"] == "blas"})
+            return super().fill(*given, **named)
+
+    before = threadpool_info()
+    TorchInpainter(Watching(), "watching", device="cpu").fill(IMAGE, HOLE)
+    assert seen == [{1}]
+    assert threadpool_info() == before

@@ -50,6 +50,9 @@ class FillOptions:
     """What runs the model: auto is what its file is made for; onnx refuses all that needs PyTorch."""
     device: str = "auto"
     """auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1, mps."""
+    threads: int | None = None
+    """Run the model on this many threads; without it, PyTorch chooses. Another number may round answers
+    differently."""
     detail: Literal["auto", "none", "always"] = "auto"
     """What is copied of the surroundings into the answers of networks: auto merges pieces with an answer at
     full size and fine detail with one that was scaled up, none leaves the network's answer alone, always
@@ -92,9 +95,12 @@ def main(arguments: Sequence[str]) -> int:
                     "paint white what is to be filled"
                 )
             outputs = plan_outputs(options.out, options.photo, options.mask, photo.pixels, options.samples)
+            from twofold.devices import use_threads
             from twofold.engine.load import load
             from twofold.engine.model_name import Typed
 
+            if options.threads is not None:
+                use_threads(options.threads)
             inpainter = load(
                 Typed(options.model),
                 device=options.device,

@@ -11,12 +11,12 @@ from shutil import copyfile
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from twofold.engine.backends.tile_network import TileNetwork
-from twofold.engine.crops.tiles import cut, paste
-from twofold.engine.crops.windows import Box, choose_windows
+from twofold.engine.crops.tiles import paste
+from twofold.engine.crops.windows import choose_windows
 from twofold.engine.detail.policy import DETAIL_VERSION, finished_values
 from twofold.engine.fingerprints import file_digest, twofold_version
 from twofold.engine.memory import choose_plan
-from twofold.engine.samples import Sampler, Selection
+from twofold.engine.samples import Sampler, Selection, least_size
 from twofold.errors import InputError
 from twofold.inpainter import DETAILS, Channels, Detail, Inpainter, Progress, Result, Sample, SamplingChanges
 from twofold.pixels import in_order, read_hole, read_photo, replacing
@@ -97,8 +97,7 @@ class NetworkInpainter(Inpainter):
         changed = []
         if self._options != self._network.default_options:
             changed += [f"{name}={value}" for name, value in self.options.items()]
-        if self._detail != "none":  # what detail does to an answer has versions of its own
-            changed.append(f"detail={self._detail}-{DETAIL_VERSION}")
+        changed.append(f"detail={self._detail}-{DETAIL_VERSION}")
         if self._max_memory is not None:
             changed.append(f"max_memory={self._max_memory}")
         return ", ".join([" ".join([self.name, self._digest, *changed]), twofold_version(), self._runtime])
@@ -145,12 +144,19 @@ class NetworkInpainter(Inpainter):
             at_once=AT_ONCE,
             detail=self._detail if detail is None else _checked(detail),
         )
-        tiles = [
-            cut(pixels, hole, window, self._tile_size(window.box, plan.largest_size))
-            for window in choose_windows(hole, network.native_size)
-        ]
-        finish = partial(finished_values, pixels, hole, detail=plan.detail)
-        sampler = Sampler(network, tiles, finish, seed=seed, options=chosen, progress=progress)
+        least, largest = least_size(network), plan.largest_size
+        windows = choose_windows(hole, network.native_size, least_size=least, largest_size=largest)
+        sampler = Sampler(
+            network,
+            pixels,
+            hole,
+            windows,
+            largest_size=largest,
+            finish=partial(finished_values, pixels, hole, detail=plan.detail),
+            seed=seed,
+            options=chosen,
+            progress=progress,
+        )
         answers: list[Sample] = []
 
         def give(sample: Sample) -> None:
@@ -158,24 +164,18 @@ class NetworkInpainter(Inpainter):
             if on_sample is not None:
                 on_sample(sample)
 
-        if diverse and tiles:
+        if diverse and windows:
             sampler.expect(samples)
             selection = Selection(samples, plan.at_once)
             while selection.wanted:
                 for one in selection.add(sampler.draw(selection.wanted)):
-                    give(replace(one, image=in_order(paste(pixels, one.image, tiles), channels)))
+                    give(replace(one, image=in_order(paste(pixels, one.image, windows), channels)))
         else:
             sampler.expect(1)
-            only = sampler.draw([(0, 0)])[0] if tiles else Sample(pixels[:0, :0])
+            only = sampler.draw([(0, 0)])[0] if windows else Sample(pixels[:0, :0])
             for index in range(samples):
-                give(replace(only, image=in_order(paste(pixels, only.image, tiles), channels), index=index))
+                give(replace(only, image=in_order(paste(pixels, only.image, windows), channels), index=index))
         return Result(answers, self.name, seed, {} if chosen is None else asdict(chosen))
-
-    def _tile_size(self, window: Box, largest: int) -> int:
-        """The smallest square that the network takes and that holds the window, up to ``largest``."""
-        multiple = self._network.size_multiple
-        needed = -(-max(window.height, window.width) // multiple) * multiple
-        return max(self._network.native_size, min(needed, largest))
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Copy the network's files, with card and licence, to a folder that ``from_pretrained`` reads.

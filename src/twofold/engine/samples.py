@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twofold.devices import derive_seed
+from twofold.devices import derive_seed, one_blas_thread
 from twofold.engine.backends.tile_network import TileNetwork
-from twofold.engine.crops.tiles import Tile
+from twofold.engine.crops.tiles import Tile, cut, cut_filled
+from twofold.engine.crops.windows import Box, Window
 from twofold.inpainter import Progress, Sample
 
 STEPS = 100
@@ -19,6 +20,9 @@ STEPS = 100
 NEAR = 2.0
 """Pictures that differ by less than this in their missing pixels, in levels of 255 on average, are one
 picture to the eye: rounding and fine grain make about 1; 40 levels in a twentieth of the hole make 2."""
+BATCH = 1 << 16
+"""Pixels of the tiles that are filled as one batch: what is saved is the cost of a call, which larger ones do
+not feel."""
 MOST_ATTEMPTS = 4
 """A sample is drawn again up to so many times."""
 
@@ -29,13 +33,17 @@ Finish = Callable[[npt.NDArray[np.generic], Tile], npt.NDArray[np.generic]]
 
 
 class Sampler:
-    """Draws candidates: answers of a network to all tiles of one picture, by the seeds of index and attempt.
+    """Draws candidates: answers of a network to all windows of a picture, by the seeds of index and attempt.
 
-    A candidate is a ``Sample`` whose image holds the missing pixels only, tile after tile, [m] or [m c].
+    A candidate is a ``Sample`` whose image holds the missing pixels only, window after window, [m] or [m c].
+    Windows of a later turn are cut from what a candidate has filled so far.
 
     Args:
         network: fills tiles.
-        tiles: the largest first; every missing pixel is in exactly one.
+        image: the whole picture, of any kind that ``cut`` takes.
+        hole: [h w], True = missing.
+        windows: in the order of their turns, the largest first; every missing pixel is in exactly one.
+        largest_size: side of the largest tiles; larger windows are scaled down.
         finish: gives what a tile's answer puts into the picture.
         seed: that of the whole call.
         options: how the network samples; None: it gives one best answer.
@@ -45,36 +53,97 @@ class Sampler:
     def __init__(
         self,
         network: TileNetwork,
-        tiles: Sequence[Tile],
-        finish: Finish,
+        image: npt.NDArray[np.generic],
+        hole: npt.NDArray[np.bool_],
+        windows: Sequence[Window],
         *,
+        largest_size: int,
+        finish: Finish,
         seed: int,
         options: Any,
         progress: Progress | None = None,
     ) -> None:
-        self._network, self._tiles, self._finish = network, tiles, finish
+        self._network, self._windows, self._finish = network, windows, finish
+        self._image, self._hole, self._largest = image, hole, largest_size
         self._seed, self._options, self._progress = seed, options, progress
         self._done = self._expected = 0
 
     def expect(self, answers: int) -> None:
         """Count so many answers more to the steps that progress is told of; drawing again counts itself."""
-        self._expected += answers * len(self._tiles) * STEPS
+        self._expected += answers * len(self._windows) * STEPS
 
+    @one_blas_thread()
     def draw(self, requests: Sequence[Request]) -> list[Sample]:
-        """Draw a candidate for each request; the network gets all of them as one batch of seeds."""
+        """Draw a candidate for each request; what the network can answer together, it gets as one batch."""
         self.expect(sum(attempt > 0 for _, attempt in requests))
-        answered: list[list[Sample]] = []
-        for place, tile in enumerate(self._tiles):
-            seeds = [_seed_of(self._seed, request, place) for request in requests]
+        found: list[list[Sample]] = [[] for _ in requests]
+        views: dict[int, Tile] = {}
+        for places in self._batches():
+            tiles = [
+                [self._cut(place, one) for place in places]
+                for one in (found if self._windows[places[0]].turn else found[:1])
+            ]
+            asked = [(request, place) for request in requests for place in places]
+            seeds = [_seed_of(self._seed, request, place) for request, place in asked]
             start, steps = self._done, len(seeds) * STEPS
 
             def within(done: int, total: int, start: int = start, steps: int = steps) -> None:
                 self._tell(start + min(steps, steps * done // max(1, total)))
 
-            answers = self._network.fill(tile.image, tile.hole, seeds, self._options, progress=within)
+            listed = [tile for row in tiles for tile in row]
+            answers = self._network.fill(
+                np.stack([tile.image for tile in listed]),
+                np.stack([tile.hole for tile in listed]),
+                seeds,
+                self._options,
+                progress=within,
+            )
             self._tell(start + steps)
-            answered.append([replace(one, image=self._finish(one.image, tile)) for one in answers])
-        return [_joined(parts, self._tiles) for parts in zip(*answered, strict=True)]
+            views.setdefault(places[0], tiles[0][0])
+            for number, answer in enumerate(answers):
+                request, column = divmod(number, len(places))
+                tile = tiles[request if len(tiles) > 1 else 0][column]
+                found[request].append(replace(answer, image=self._finish(answer.image, tile)))
+        return [_joined(one, self._windows, views[0]) for one in found]
+
+    def _batches(self) -> list[list[int]]:
+        """Numbers of windows that are asked for together: of one turn and size, up to ``BATCH`` pixels.
+
+        A network that samples gets its windows one by one, each by all seeds.
+        """
+        batches: list[list[int]] = []
+        for place, window in enumerate(self._windows):
+            side = self._tile_size(window.box)
+            last = batches[-1][-1] if batches else None
+            if (
+                last is not None
+                and self._options is None
+                and self._windows[last].turn == window.turn
+                and self._tile_size(self._windows[last].box) == side
+                and (len(batches[-1]) + 1) * side**2 <= BATCH
+            ):
+                batches[-1].append(place)
+            else:
+                batches.append([place])
+        return batches
+
+    def _cut(self, place: int, found: Sequence[Sample]) -> Tile:
+        window = self._windows[place]
+        size = self._tile_size(window.box)
+        if window.turn == 0:
+            return cut(self._image, self._hole, window, size)
+        earlier = [
+            (other, one.image)
+            for other, one in zip(self._windows, found, strict=False)
+            if other.turn < window.turn
+        ]
+        return cut_filled(self._image, self._hole, window, size, earlier)
+
+    def _tile_size(self, box: Box) -> int:
+        """The smallest square that the network takes and that holds the window, up to the largest size."""
+        multiple = self._network.size_multiple
+        needed = -(-max(box.height, box.width) // multiple) * multiple
+        return max(least_size(self._network), min(needed, self._largest))
 
     def _tell(self, done: int) -> None:
         self._done = done
@@ -82,21 +151,26 @@ class Sampler:
             self._progress(done, self._expected)
 
 
+def least_size(network: TileNetwork) -> int:
+    """Side of the smallest tiles that a network fills well: one that is good at larger ones is at smaller."""
+    return network.size_multiple if network.largest_size > network.native_size else network.native_size
+
+
 def _seed_of(seed: int, request: Request, place: int) -> int:
     index, attempt = request
     return derive_seed(seed, index, place, attempt) if attempt else derive_seed(seed, index, place)
 
 
-def _joined(parts: Sequence[Sample], tiles: Sequence[Tile]) -> Sample:
-    """One candidate of its tiles' answers: the views of the first (largest), and figures of all."""
+def _joined(parts: Sequence[Sample], windows: Sequence[Window], first: Tile) -> Sample:
+    """One candidate of its windows' answers: the views of the first (largest), and figures of all."""
     likelihoods = [part.log_likelihood for part in parts if part.log_likelihood is not None]
     scores = [part.score for part in parts if part.score is not None]
-    areas = [int(tile.own.sum()) for tile in tiles]
+    areas = [int(window.own.sum()) for window in windows]
     return replace(
         parts[0],
         image=np.concatenate([part.image for part in parts]),
-        structure=tiles[0].inside(parts[0].structure),
-        texture=tiles[0].inside(parts[0].texture),
+        structure=first.inside(parts[0].structure),
+        texture=first.inside(parts[0].texture),
         log_likelihood=sum(likelihoods) if len(likelihoods) == len(parts) else None,
         score=float(np.average(scores, weights=areas)) if len(scores) == len(parts) else None,
     )

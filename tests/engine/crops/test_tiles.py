@@ -8,8 +8,8 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.engine.crops.tiles import answer_values, cut, paste
-from twofold.engine.crops.windows import MOST_WINDOWS, Box, Window, choose_windows, label_cells
+from twofold.engine.crops.tiles import answer_values, cut, cut_filled, paste
+from twofold.engine.crops.windows import MOST_WINDOWS, Box, CellGrid, Window, choose_windows
 
 NATIVE = 32
 
@@ -113,7 +113,8 @@ def test_scattered_specks_do_not_make_endless_windows() -> None:
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 9), st.integers(0, 9999))
 def test_labels_and_boxes_agree_with_scipy(height: int, width: int, cell: int, seed: int) -> None:
     hole = np.random.default_rng(seed).random((height, width)) < 0.03
-    labels, boxes = label_cells(hole, cell)
+    grid = CellGrid.of(hole, cell)
+    labels, boxes = grid.labels, grid.boxes()
     rows, columns = -(-height // cell), -(-width // cell)
     used = np.zeros((rows, columns), np.bool_)
     for row, column in zip(*np.nonzero(hole), strict=True):
@@ -126,6 +127,9 @@ def test_labels_and_boxes_agree_with_scipy(height: int, width: int, cell: int, s
         inside = np.nonzero(of_label)
         assert (top, left) == (inside[0].min(), inside[1].min())
         assert (bottom, right) == (inside[0].max() + 1, inside[1].max() + 1)
+        assert grid.box(number) == Box(top, left, bottom, right)
+    for row, column in np.argwhere(grid.full):
+        assert hole[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell].all()
 
 
 @settings(deadline=None)
@@ -226,3 +230,118 @@ def test_content_is_brought_back_to_its_place() -> None:
         back = paste(black, answer_values(black, tile.image, tile), [tile])
         inner = slice(size // 8, size - size // 8)
         assert np.abs(back.astype(int) - ramp)[:, inner].max() <= 2
+
+
+SIDE = 64
+FLEXIBLE = {"least_size": 16, "largest_size": 128}
+"""Sizes of a network that fills smaller and larger tiles than its native ones."""
+
+
+def line(shape: tuple[int, int], start: tuple[int, int], end: tuple[int, int], width: int) -> np.ndarray:
+    """A straight stroke."""
+    rows, columns = np.indices(shape)
+    (top, left), (bottom, right) = start, end
+    length = float(np.hypot(bottom - top, right - left))
+    along = ((rows - top) * (bottom - top) + (columns - left) * (right - left)) / length
+    across = ((rows - top) * (right - left) - (columns - left) * (bottom - top)) / length
+    return (np.abs(across) < width / 2) & (along >= 0) & (along <= length)
+
+
+def ball(shape: tuple[int, int], middle: tuple[int, int], radius: float) -> np.ndarray:
+    rows, columns = np.indices(shape)
+    return np.hypot(rows - middle[0], columns - middle[1]) < radius
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 400),
+    st.integers(1, 400),
+    st.lists(st.tuples(*[st.integers(0, 400)] * 4, st.integers(1, 30)), max_size=4),
+    st.integers(0, 9999),
+)
+def test_windows_along_thin_holes_share_out_every_pixel_too(
+    height: int, width: int, strokes: list[tuple[int, int, int, int, int]], seed: int
+) -> None:
+    hole = boxes_hole(height, width, seed)
+    for top, left, bottom, right, thick in strokes:
+        if (top, left) != (bottom, right):
+            hole |= line((height, width), (top, left), (bottom, right), thick)
+    windows = choose_windows(hole, SIDE, **FLEXIBLE)
+    count = np.zeros((height, width), int)
+    for window in windows:
+        assert window.own.any()
+        count[window.box.slices] += window.own
+    np.testing.assert_array_equal(count, hole)
+    assert [window.turn for window in windows] == sorted(window.turn for window in windows)
+
+
+def test_a_long_thin_hole_is_seen_at_full_scale_and_well_inside_of_each_window() -> None:
+    hole = line((600, 500), (0, 100), (599, 330), 3)
+    windows = choose_windows(hole, SIDE, **FLEXIBLE)
+    assert len(windows) >= 600 // 48
+    assert {(window.box.height, window.box.width) for window in windows} == {(SIDE, SIDE)}
+    assert {window.turn for window in windows} == {1, 2}
+    for window in windows:
+        rows, columns = np.nonzero(window.own)
+        for first, last, start, end, length in (
+            (rows.min(), rows.max(), window.box.top, window.box.bottom, 600),
+            (columns.min(), columns.max(), window.box.left, window.box.right, 500),
+        ):
+            assert first >= SIDE // 8 - 1 or start == 0
+            assert last <= SIDE - SIDE // 8 or end == length
+
+
+def test_a_thicker_hole_gets_wider_windows_and_one_that_is_not_long_gets_one() -> None:
+    for width, sides in ((3, {SIDE}), (9, {2 * SIDE}), (20, {4 * SIDE})):
+        hole = line((700, 700), (50, 50), (650, 600), width)
+        assert {window.box.height for window in choose_windows(hole, SIDE, **FLEXIBLE)} == sides
+    (one,) = choose_windows(ball((700, 700), (300, 300), 100), SIDE, **FLEXIBLE)
+    assert one.box.height == 2 * 199
+    (short,) = choose_windows(line((700, 700), (300, 300), (330, 330), 3), SIDE, **FLEXIBLE)
+    assert short.box.height <= 128
+
+
+def test_a_wire_at_a_large_hole_is_filled_at_full_scale_after_it() -> None:
+    shape = (600, 600)
+    hole = ball(shape, (300, 200), 80) | line(shape, (300, 200), (310, 599), 3)
+    first, *others = choose_windows(hole, SIDE, **FLEXIBLE)
+    assert (first.turn, first.box.height > 300) == (0, True)
+    assert len(others) > 4
+    assert all(window.box.height == SIDE and window.turn > 0 for window in others)
+
+
+def test_specks_get_small_windows_each_if_the_network_fills_small_tiles() -> None:
+    hole = np.zeros((1500, 1500), np.bool_)
+    hole[::60, ::60] = True
+    windows = choose_windows(hole, SIDE, **FLEXIBLE)
+    assert len(windows) == 625
+    assert {(window.box.height, window.box.width) for window in windows} == {(16, 16)}
+    (whole_picture,) = choose_windows(hole[:20, :20], SIDE, **FLEXIBLE)
+    assert whole_picture.box == Box(0, 0, 20, 20)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 120),
+    st.integers(1, 120),
+    st.sampled_from([0, 1, 4]),
+    st.sampled_from(["uint8", "uint16"]),
+    st.integers(0, 9999),
+)
+def test_what_earlier_windows_filled_is_known_to_later_ones(
+    height: int, width: int, channels: int, dtype: str, seed: int
+) -> None:
+    image, hole = noise(height, width, channels, dtype, seed), boxes_hole(height, width, seed)
+    fill = noise(height, width, channels, dtype, seed + 1)
+    *earlier, window = choose_windows(hole, NATIVE)
+    given_ = [(other, fill[other.box.slices][other.own]) for other in earlier]
+    found = cut_filled(image, hole, window, NATIVE, given_)
+    filled, missing = image.copy(), hole.copy()
+    for other in earlier:
+        filled[other.box.slices][other.own] = fill[other.box.slices][other.own]
+        missing[other.box.slices][other.own] = False
+    wanted = cut(filled, missing, window, NATIVE)
+    np.testing.assert_array_equal(found.image, wanted.image)
+    np.testing.assert_array_equal(found.hole, wanted.hole)
+    assert (found.box, found.content) == (wanted.box, wanted.content)
+    np.testing.assert_array_equal(found.own, window.own)

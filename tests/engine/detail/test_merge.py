@@ -67,7 +67,7 @@ def test_the_shares_of_the_network_are_those_of_broad_and_fine(monkeypatch: pyte
     nothing = np.zeros((SIDE, SIDE, 2), np.int64)
     monkeypatch.setattr(
         "twofold.engine.detail.merge.copy_patches",
-        lambda whole, hole: Copied(np.zeros_like(whole), nothing, hole),
+        lambda whole, hole, how: Copied(np.zeros_like(whole), nothing, hole),
     )
     hole = np.ones((SIDE, SIDE), np.bool_)
     image = np.zeros((SIDE, SIDE, 3), np.uint8)

@@ -46,12 +46,13 @@ class TileNetwork(Protocol):
         *,
         progress: Progress | None = None,
     ) -> list[Sample]:
-        """Fill one tile, once for each seed; an answer depends on tile, seed and options alone.
+        """Fill tiles, or one tile in several ways; an answer depends on tile, seed and options alone.
 
         Args:
-            image: [h w 3]; what it holds in the hole has no influence.
-            hole: [h w], True = missing.
-            seeds: 0 or above.
+            image: [b h w 3] with b seeds, or [1 h w 3] with any number of seeds; what it holds in the hole
+                has no influence.
+            hole: [b h w], True = missing.
+            seeds: 0 or above, one for each answer.
             options: how to sample; None: by ``default_options``.
             progress: may be called with the steps done and their number, in any unit, or not at all.
 

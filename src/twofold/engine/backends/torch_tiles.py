@@ -44,7 +44,7 @@ class TorchTiles:
         *,
         progress: Progress | None = None,
     ) -> list[Sample]:
-        """Fill one tile, once for each seed; see ``TileNetwork.fill``."""
+        """Fill tiles, or one tile in several ways; see ``TileNetwork.fill``."""
         picture = image_to_tensor(image).to(self._device)
         missing = hole_to_tensor(hole).to(self._device)
         with exact_arithmetic():

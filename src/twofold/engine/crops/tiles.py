@@ -5,8 +5,8 @@ Only numpy and Pillow; pure functions. What an image holds inside its hole never
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -118,19 +118,56 @@ def own_values(
     return composite(before[:, None], colours[:, None], np.ones((len(before), 1), np.bool_))[:, 0]
 
 
-def paste(
-    image: npt.NDArray[np.generic], values: npt.NDArray[np.generic], tiles: Sequence[Tile]
-) -> npt.NDArray[np.generic]:
-    """A copy of the picture with these values at its missing pixels, tile after tile.
+def cut_filled(
+    image: npt.NDArray[np.generic],
+    hole: npt.NDArray[np.bool_],
+    window: Window,
+    size: int,
+    earlier: Iterable[tuple[Window, npt.NDArray[np.generic]]],
+) -> Tile:
+    """Cut a window out as ``cut`` does, once other windows are filled: what they hold is known.
 
     Args:
         image: the whole picture.
-        values: [m] or [m c], those of all tiles in their order, see ``answer_values``.
-        tiles: every missing pixel is in one tile's ``own``.
+        hole: [h w], True = missing.
+        window: inside the image.
+        size: side of the square.
+        earlier: windows with their values, see ``answer_values``.
+    """
+    box = window.box
+    seen, missing = image[box.slices].copy(), hole[box.slices].copy()
+    for other, values in earlier:
+        shared = Box(
+            max(box.top, other.box.top),
+            max(box.left, other.box.left),
+            min(box.bottom, other.box.bottom),
+            min(box.right, other.box.right),
+        )
+        if shared.height <= 0 or shared.width <= 0:
+            continue
+        filled = image[other.box.slices].copy()
+        filled[other.own] = values
+        here, there = shared.within(box).slices, shared.within(other.box).slices
+        own = other.own[there]
+        seen[here][own] = filled[there][own]
+        missing[here][own] = False
+    whole = Window(Box(0, 0, box.height, box.width), window.own)
+    return replace(cut(seen, missing, whole, size), box=box)
+
+
+def paste(
+    image: npt.NDArray[np.generic], values: npt.NDArray[np.generic], windows: Sequence[Window]
+) -> npt.NDArray[np.generic]:
+    """A copy of the picture with these values at its missing pixels, window after window.
+
+    Args:
+        image: the whole picture.
+        values: [m] or [m c], those of all windows in their order, see ``answer_values``.
+        windows: every missing pixel is in one's ``own``.
     """
     filled, start = image.copy(), 0
-    for tile in tiles:
-        end = start + int(tile.own.sum())
-        filled[tile.box.slices][tile.own] = values[start:end]
+    for window in windows:
+        end = start + int(window.own.sum())
+        filled[window.box.slices][window.own] = values[start:end]
         start = end
     return filled

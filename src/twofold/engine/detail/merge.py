@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from twofold.engine.detail.color_match import fitted_to_rim
 from twofold.engine.detail.filters import blurred
-from twofold.engine.detail.patchmatch import copy_patches
+from twofold.engine.detail.patchmatch import PatchSearch, copy_patches
 
 BROAD = 3.0
 """Standard deviation in pixels of the blur that parts broad from fine."""
@@ -20,6 +20,10 @@ BROAD_SHARE = 0.5
 1 to 8 pixels in the hole, so that one figure does for all."""
 FINE_SHARE = 0.1
 """Its share of what is fine, where PSNR and sharpness want different things."""
+
+SMALL = 128
+"""Side in pixels of the largest pictures searched quickly; specks of 5 to 15 pixels lose 0.04 dB."""
+QUICK = PatchSearch(rounds=(2, 2))
 
 
 def merged_answer(
@@ -36,7 +40,7 @@ def merged_answer(
         [h w 3], the photograph outside the hole; None if there is nothing to fill, or too little is known.
     """
     whole = fitted_to_rim(image, answer, hole)
-    copied = copy_patches(whole, hole)
+    copied = copy_patches(whole, hole, QUICK if max(hole.shape) <= SMALL else None)
     if copied is None:
         return None
     difference = whole - copied.picture

@@ -19,12 +19,10 @@ from twofold.engine.detail.merge import merged_answer
 from twofold.inpainter import Detail
 from twofold.pixels import rgb8
 
-DETAIL_VERSION = 4
-"""Raised when ``auto`` or ``always`` gives other pictures than before: it is part of fingerprints."""
+DETAIL_VERSION = 5
+"""Raised when windows or detail give other pictures than before: it is part of fingerprints."""
 LEAST_TILE = 64
 """Side in pixels of the smallest tiles that are worth a search: in less there is no detail to be found."""
-LEAST_MERGED = 128
-"""Side in pixels of the smallest tiles that are merged: what was measured has 256."""
 _SHARP = 2.0
 """How much narrower than a tile pixel the bands are in which two sources blend."""
 
@@ -54,7 +52,7 @@ def finished_values(
         values = detailed_values(image, hole, levels, tile)
         if values is not None:
             return values
-    if detail == "auto" and not tile.scaled and side >= LEAST_MERGED:
+    if detail == "auto" and not tile.scaled and side >= LEAST_TILE:
         levels = merged_tile(levels, tile)
     return answer_values(image, levels, tile)
 

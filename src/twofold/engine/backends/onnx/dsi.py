@@ -72,7 +72,11 @@ class OnnxDsi:
         *,
         progress: Progress | None = None,
     ) -> list[Sample]:
-        """Fill one tile of the native size, once for each seed; see ``TileNetwork.fill``."""
+        """Fill tiles of the native size, or one in several ways; see ``TileNetwork.fill``."""
+        if len(image) > 1:
+            ones = [slice(number, number + 1) for number in range(len(image))]
+            return [s for one in ones for s in self.fill(image[one], hole[one], seeds[one], options)]
+        image, hole = image[0], hole[0]
         options = options or self.default_options
         picture = {"image": image[None], "hole": hole[None].astype(np.uint8)}
         condition, own = self._condition(["condition", "codes"], picture)

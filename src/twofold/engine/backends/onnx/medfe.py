@@ -41,13 +41,12 @@ class OnnxMedfe:
         *,
         progress: Progress | None = None,
     ) -> list[Sample]:
-        """Fill one tile; its one answer is given for each seed. See ``TileNetwork.fill``."""
+        """Fill tiles; the one answer to a single tile is given for each seed. See ``TileNetwork.fill``."""
         names = ["answer", *self._views]
-        arrays = self._network(names, {"image": image[None], "hole": hole[None].astype(np.uint8)})
-        named = {
-            "image" if name == "answer" else name: array[0] for name, array in zip(names, arrays, strict=True)
-        }
-        return [Sample(**named) for _ in seeds]
+        arrays = self._network(names, {"image": image, "hole": hole.astype(np.uint8)})
+        columns = ["image", *self._views]
+        samples = [Sample(**dict(zip(columns, row, strict=True))) for row in zip(*arrays, strict=True)]
+        return samples if len(samples) == len(seeds) else samples * len(seeds)
 
     def check_options(self, options: object) -> None:
         """Refuse options: there is nothing to sample.

@@ -42,6 +42,7 @@ def open_session(model: Path | bytes, device: str) -> Any:
     providers = _providers(library, device)
     options = library.SessionOptions()
     options.intra_op_num_threads = _threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs want the cores
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # what goes wrong is raised; warnings of its optimizer help nobody
     try:
