@@ -13,8 +13,6 @@
 Names are imported when they are first used: ``import twofold`` itself costs nothing.
 """
 
-from __future__ import annotations
-
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

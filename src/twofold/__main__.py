@@ -1,7 +1,5 @@
 """``python -m twofold`` is the command ``twofold``."""
 
-from __future__ import annotations
-
 import sys
 
 from twofold.cli.main import main

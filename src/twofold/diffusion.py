@@ -1,7 +1,5 @@
 """A smooth continuation of a picture into its hole, for networks that had better not meet an edge there."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F

@@ -14,8 +14,6 @@ Messages have three parts: what was seen, what was needed, the way out. The comm
 the message as one line and exits with status 2.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

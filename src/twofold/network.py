@@ -3,8 +3,6 @@
 The engine cuts, scales, pastes and counts; a network only ever sees tensors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable

@@ -4,8 +4,6 @@ This is the one place that knows the network's value range: pixels are uint8 RGB
 outside, float32 in [-1, 1] on the inside. A ``hole`` is 1 where the image is missing.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 import torch

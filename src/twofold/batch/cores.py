@@ -1,7 +1,5 @@
 """How many workers this machine can feed: cores and memory that are really ours."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A batch job from its plan to its summary; run again after any kill, it ends in the same files."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator

@@ -1,7 +1,5 @@
 """Pairs from a file: CSV with a header, or one JSON object a line."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """What every output is called: the picture's name at the same place, no two alike."""
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Sequence
 from pathlib import PurePosixPath

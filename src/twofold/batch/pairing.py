@@ -10,8 +10,6 @@ A mask by stem alone serves all pictures of that stem. Several ``photo_mask*`` a
 other two masks of one picture are refused.
 """
 
-from __future__ import annotations
-
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Iterator

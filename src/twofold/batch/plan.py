@@ -1,7 +1,5 @@
 """What a batch job is asked for, and what it will do: found out from names, before anything is written."""
 
-from __future__ import annotations
-
 import zlib
 from dataclasses import dataclass, field
 

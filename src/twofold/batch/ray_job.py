@@ -5,8 +5,6 @@ not the actor; actors that die, or whose machines do, are started again by Ray, 
 had in hand. Whatever is repeated ends in the same bytes.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import pickle

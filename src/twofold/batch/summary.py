@@ -1,7 +1,5 @@
 """The end of a job on paper: every outcome, in one order, without times: the same for every way there."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping

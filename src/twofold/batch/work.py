@@ -1,7 +1,5 @@
 """One picture of a job: what a worker needs to know, and filling one task."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

@@ -6,8 +6,6 @@ When its owner dies, by whatever signal, its input ends and it ends itself, with
 running: workers of pebble and of concurrent.futures go on until their task is done.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import queue

@@ -1,7 +1,5 @@
 """A pool of worker processes: workers out tasks, replaces who dies, moves finished files to their place."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

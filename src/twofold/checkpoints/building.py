@@ -1,7 +1,5 @@
 """Try a configuration before it is built: files from elsewhere may ask for networks without end."""
 
-from __future__ import annotations
-
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping

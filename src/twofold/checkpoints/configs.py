@@ -1,7 +1,5 @@
 """Rebuild a configuration dataclass from the plain values of a JSON document, strictly."""
 
-from __future__ import annotations
-
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass

@@ -1,7 +1,5 @@
 """What conversions of foreign weights share: one error for all that is wrong, output whole or not at all."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

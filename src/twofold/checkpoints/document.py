@@ -1,7 +1,5 @@
 """The JSON document by which a file of ours says what it holds."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Their variables are numbered by kind of layer as the graph was built, so the tab
 for each kind.
 """
 
-from __future__ import annotations
-
 import torch
 
 from twofold.dsi.config import DsiConfig, StructureConfig, TextureConfig, VqvaeConfig

@@ -6,8 +6,6 @@ The header's metadata holds one JSON document under ``twofold``::
      "config": {...}, "about": {...}}
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

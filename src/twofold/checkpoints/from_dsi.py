@@ -4,8 +4,6 @@ Their weights are TensorFlow 1 checkpoints: the full model in one, or those of t
 (VQ-VAE, structure generator, texture generator), whose optimizers and averages lie among the weights.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ Their generator is three files (``EN``, ``DE``, and ``MEDEF``, as the released o
 ``MEDFE``), their discriminators are two more (``D``, ``F``).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Read the files of ``torch.save`` without running what they may hold, and tell why one cannot be read."""
 
-from __future__ import annotations
-
 import re
 import warnings
 import zipfile

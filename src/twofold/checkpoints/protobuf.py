@@ -4,8 +4,6 @@ ONNX and TensorFlow publish their messages with libraries of hundreds of megabyt
 protobuf makes messages from any description, passes over fields that it does not name, and is small.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The models that ship with the package, and how a name or a path becomes a weights file."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Join the stages of a DSI training into one model that fills."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace

@@ -4,8 +4,6 @@ A checkpoint ``model.ckpt`` is a table ``model.ckpt.index`` (see ``tf_table``) t
 in ``model.ckpt.data-00000-of-00001`` and so on; ``model.ckpt.meta`` is the graph and is not needed.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -4,8 +4,6 @@ Everything is bounded by the file itself: no table, however broken, makes this r
 much more than the file's own size.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 

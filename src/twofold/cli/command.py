@@ -1,7 +1,5 @@
 """What all commands share: options are read, and faults and warnings told, in one line each."""
 
-from __future__ import annotations
-
 import io
 import re
 import sys

@@ -1,7 +1,5 @@
 """``twofold convert``: turn the weights of other projects into ours."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

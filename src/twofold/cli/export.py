@@ -1,7 +1,5 @@
 """``twofold export``: write a network as a file that runs without PyTorch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

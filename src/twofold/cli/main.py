@@ -3,8 +3,6 @@
 Nothing heavy is imported here, so that ``twofold --help`` answers at once.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from importlib import import_module

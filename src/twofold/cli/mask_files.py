@@ -1,7 +1,5 @@
 """Which mask files a command writes, one file or a folder of them, and writing one."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Sequence

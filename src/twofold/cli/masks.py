@@ -1,7 +1,5 @@
 """``twofold masks``: make masks, change them, take them from a picture, and find damage in photos."""
 
-from __future__ import annotations
-
 import csv
 import io
 import zlib

@@ -1,7 +1,5 @@
 """Which files ``twofold fill`` writes, and writing them: pictures, structures, sheet and record."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

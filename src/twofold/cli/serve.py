@@ -1,7 +1,5 @@
 """``twofold serve``: the page to paint holes on and the HTTP interface, until Ctrl-C."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass

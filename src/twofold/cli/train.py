@@ -1,7 +1,5 @@
 """``twofold train``: train a network on a folder of photographs."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Structure codes on disk: encoded once, looked up by every later epoch."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

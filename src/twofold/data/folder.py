@@ -1,7 +1,5 @@
 """A folder of photographs: finding them, and reading one as upright RGB."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Batches by global step: the same draws for any number of ranks, and after a resume."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """Training and validation examples: a photograph, a hole and, if wanted, the structure target."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from pathlib import Path

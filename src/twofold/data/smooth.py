@@ -13,8 +13,6 @@ flattened; along an edge it does not. Each iteration solves (1 + L_w) S = I agai
 sigma halves from one to the next and stays at least 0.5.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

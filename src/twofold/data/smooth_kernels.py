@@ -4,8 +4,6 @@ Arrays are [h w c] and [h w], float32 or float64, C-contiguous. ``east[i, j]`` c
 with (i, j+1), ``south[i, j]`` with (i+1, j); couplings that would leave the image are 0.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from typing import TypeVar, cast

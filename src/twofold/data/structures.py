@@ -1,7 +1,5 @@
 """An on-disk cache of structure targets: smoothed photographs, computed once."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import secrets

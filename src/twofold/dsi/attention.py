@@ -5,8 +5,6 @@ per structure code, and n = h * w. The attention depends on the structure alone,
 softmax runs in float32 whatever surrounds it: the scores are multiplied by 50.
 """
 
-from __future__ import annotations
-
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float

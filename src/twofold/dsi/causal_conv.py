@@ -1,7 +1,5 @@
 """Convolutions that see only rows above, or only what comes earlier in raster order."""
 
-from __future__ import annotations
-
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F

@@ -3,8 +3,6 @@
 Where it could, ``draw.py`` decides from logits in float64.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

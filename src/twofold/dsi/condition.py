@@ -1,7 +1,5 @@
 """What the structure generator knows of the picture: features at 1/8 of its side."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import torch

@@ -1,7 +1,5 @@
 """The sizes and switches of the DSI networks, and their presets."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 

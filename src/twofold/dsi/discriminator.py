@@ -1,7 +1,5 @@
 """The discriminator of textures, spectrally normalized."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

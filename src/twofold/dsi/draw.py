@@ -1,7 +1,5 @@
 """Which code a position gets from its logits and its noise, both taken at their word; without PyTorch."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

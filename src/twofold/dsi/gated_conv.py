@@ -1,7 +1,5 @@
 """Gated convolutions, the layers of the texture generator."""
 
-from __future__ import annotations
-
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """The residual blocks of the structure generator."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """The randomness of a sample: a number for every position and code, given by the sample's seed alone."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

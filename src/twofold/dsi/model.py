@@ -1,7 +1,5 @@
 """DSI: sample structures for a hole, and paint each of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """The losses of the three stages, a function for each term."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """What a caller may choose about the sampling of structures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Vector quantization: the nearest of a codebook's vectors, and how codebooks learn."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Convolutions padded as TensorFlow pads them with ``SAME``, which the official weights depend on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from jaxtyping import Float

@@ -1,7 +1,5 @@
 """The structure generator: which structure codes fit a picture, and how likely they are."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -1,7 +1,5 @@
 """The texture generator: paints a sampled structure in one pass."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

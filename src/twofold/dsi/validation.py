@@ -1,7 +1,5 @@
 """How good each part of DSI is by itself: codes, structure, texture; for training and model cards."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """The hierarchical VQ-VAE: structure codes at 1/8 of the picture's side, texture codes at 1/4."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -3,8 +3,6 @@
 Parameters are named as in the official weights: ``v`` the directions, ``g`` the lengths, ``b`` the bias.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -5,8 +5,6 @@ fingerprints give the same answers to the same picture, hole, seed and index, so
 it; None = answers may not be kept.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version

@@ -1,7 +1,5 @@
 """What the name of a model says: a label for reports, what kind it is, and the file behind it."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass

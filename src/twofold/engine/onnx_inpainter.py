@@ -1,7 +1,5 @@
 """Open a network that ``twofold export`` wrote: an inpainter that needs onnxruntime and no PyTorch."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from twofold.engine.backends.onnx.manifest import Exported

@@ -1,7 +1,5 @@
 """Several answers to one hole: candidates drawn from the network, kept if they differ from earlier ones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """An inpainter around a network of PyTorch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack

@@ -1,7 +1,5 @@
 """Measure inpainters against photographs: one protocol, any number of models, one report."""
 
-from __future__ import annotations
-
 from twofold.evaluate.compare import evaluate
 from twofold.evaluate.protocol import Protocol
 from twofold.evaluate.results import Report

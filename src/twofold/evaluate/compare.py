@@ -1,7 +1,5 @@
 """Run inpainters over a protocol, measure every answer, and report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

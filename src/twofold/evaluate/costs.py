@@ -1,7 +1,5 @@
 """What one call costs: seconds, and the memory that the process takes for it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which hole belongs to which photograph: drawn by seed, or taken from mask files."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

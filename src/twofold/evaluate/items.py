@@ -1,7 +1,5 @@
 """One picture with one hole, and the list of them that a folder of photographs gives."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Papers of this field use one name for different things: the same pictures have a
 by whose SSIM is meant. So each convention has a name of its own here, and every report says which.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """The feature networks of an evaluation: loaded when first needed, and each picture seen once."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property

@@ -5,8 +5,6 @@ compare models with each other under one paper's conventions; they equal the pap
 its photographs, masks and weights. docs/evaluating.md sets the conventions side by side.
 """
 
-from __future__ import annotations
-
 from twofold.evaluate.protocol import Protocol
 from twofold.masks.buckets import RATIO_BUCKETS
 

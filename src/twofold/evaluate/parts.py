@@ -4,8 +4,6 @@ Where a model is weak shows here: its codes may lose too much of the picture, it
 hard to guess, or its texture may not follow a true structure.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What is measured, and how: which crops of which photographs, with which holes, by which metrics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args

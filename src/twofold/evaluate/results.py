@@ -1,7 +1,5 @@
 """What was measured: rows, the figures made of them, and everything that those depend on."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import platform

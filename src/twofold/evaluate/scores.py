@@ -1,7 +1,5 @@
 """How good the answers to one item are: on average, at best, and how much they differ."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from statistics import fmean
 

@@ -1,7 +1,5 @@
 """Metrics of all answers of a model together: distances between sets of features."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ that an earlier one left. A file is named after all that its content depends on,
 thrown away, and a damaged one is computed anew.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@ temperatures and top-ps, and each way of sampling becomes a point: how much its 
 they are, on average, at best, and as a set.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product

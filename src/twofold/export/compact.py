@@ -1,7 +1,5 @@
 """Store weights of a graph in half the space where nothing is lost by it."""
 
-from __future__ import annotations
-
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper

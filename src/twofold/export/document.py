@@ -1,7 +1,5 @@
 """What an exported file says of itself: the network, its origin, its licence, and how it was checked."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Mapping

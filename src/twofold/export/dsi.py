@@ -5,8 +5,6 @@ the graphs loops: caches go in and what is new in them comes out, and who runs t
 and the choice (``twofold/engine/backends/onnx/dsi.py``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -33,8 +33,6 @@ attention, ``k`` codes; a convolution's input is kept as its ELU, c2 = 2c channe
 ================= ========================= ==============================================================
 """
 
-from __future__ import annotations
-
 from typing import cast
 
 import onnx

@@ -5,8 +5,6 @@ outliers. Not an exact export: answers move by about as much as JPEG moves a pho
 ``docs/export.md`` says what that costs in quality.
 """
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace

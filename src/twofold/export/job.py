@@ -1,7 +1,5 @@
 """Export a network: trace it, check it, and only then write it."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """MEDFE as one ONNX graph, from pixels and a hole to pixels."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -3,8 +3,6 @@
 Tracing a pyramid of unknown height and width takes PyTorch minutes; written down, it is a few nodes a level.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Compare exported graphs with the network that they come from, before any file is kept."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Turn a module of PyTorch into an ONNX graph, quietly."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging

@@ -1,7 +1,5 @@
 """AlexNet's convolutions as a frozen feature extractor, for LPIPS."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -4,8 +4,6 @@ An addition beside both papers, whose discriminators learn to see from nothing; 
 Chitta, Müller and Geiger, "Projected GANs Converge Faster" (NeurIPS 2021).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import torch

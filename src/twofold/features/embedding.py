@@ -1,7 +1,5 @@
 """One vector of a picture by VGG-16, for distances between sets where Inception is not at hand."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -5,8 +5,6 @@ those of TensorFlow's file ``inception-2015-12-05``, 1008 classes, as ported for
 pytorch-fid; its state dict loads strictly. Torchvision's network of the same name is another one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ Perceptual Metric", CVPR 2018. The learned weights of the distance lie beside th
 (``lpips_heads.npz``); the feature networks under it are found by ``twofold.features.weights``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """VGG-16's convolutions as a frozen feature extractor, for perceptual and style losses and LPIPS."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 

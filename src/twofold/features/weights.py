@@ -3,8 +3,6 @@
 Nothing here runs at import time, and nothing is fetched while a copy lies on this machine.
 """
 
-from __future__ import annotations
-
 import hashlib
 import http.client
 import logging

@@ -1,7 +1,5 @@
 """Rectangular holes: the centre square of the literature, and random boxes."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -1,7 +1,5 @@
 """Holes by kind and by ratio: the buckets of the literature, and holes drawn to lie in one of them."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """What all generators of holes share: a picture that is large enough, and a hole that is never empty."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

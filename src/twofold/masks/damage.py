@@ -5,8 +5,6 @@ is then scored as a whole, by a few things that tell damage from the picture's o
 ``twofold.masks.evidence``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Change a hole: grow it, shrink it, give it a soft edge."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

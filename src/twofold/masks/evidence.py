@@ -1,7 +1,5 @@
 """What speaks for a candidate being damage: a few measurements of it, weighed into log odds."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A folder of mask files, sorted into buckets by hole ratio."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

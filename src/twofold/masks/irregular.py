@@ -4,8 +4,6 @@ The recipe is ours: one or two layers, each of them thresholded smooth noise, a 
 ellipses, or a bundle of random walks.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The hole of a picture that says by itself what is missing: by its alpha, or by one colour."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 from PIL import ImageColor

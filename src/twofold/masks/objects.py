@@ -4,8 +4,6 @@ The recipe is ours. A thing is a few ovals, limbs that taper, and plates with st
 own height; its outline is rounded and drawn a little outside, as a brush goes around what it covers.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

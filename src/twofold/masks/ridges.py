@@ -3,8 +3,6 @@
 Everything here finds what is bright on dark; a picture turned negative shows what is dark on bright.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Holes of brush strokes: free-form, as a hand would rub something out, and thin, as scratches and wires."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

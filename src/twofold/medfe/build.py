@@ -1,7 +1,5 @@
 """The network of a configuration, of either mode, with fresh weights."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from twofold.medfe.config import MedfeConfig

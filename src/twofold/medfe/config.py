@@ -1,7 +1,5 @@
 """The sizes and switches of a MEDFE network, and its presets."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The convolution blocks that the paper's figures draw as one box."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

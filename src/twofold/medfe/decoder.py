@@ -1,7 +1,5 @@
 """The decoder: equalized features supplement every stage on the way back to pixels."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The global and the local patch discriminator."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

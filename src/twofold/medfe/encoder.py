@@ -1,7 +1,5 @@
 """The encoder: six strided convolutions and a dilated residual bottleneck."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from jaxtyping import Float

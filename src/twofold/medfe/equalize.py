@@ -1,7 +1,5 @@
 """Feature equalization: channel reweighing and bilateral propagation activation."""
 
-from __future__ import annotations
-
 import torch
 from einops import rearrange, reduce
 from jaxtyping import Float

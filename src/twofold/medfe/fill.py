@@ -1,7 +1,5 @@
 """Structure branch and texture branch: gather features, fill them at several scales."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

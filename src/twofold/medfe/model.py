@@ -1,7 +1,5 @@
 """MEDFE as the paper describes it: encode, fill structure and texture, equalize, decode."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """What the paper's network and the official one share: sizes, prefill, and answers to a batch of tiles."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

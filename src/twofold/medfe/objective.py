@@ -1,7 +1,5 @@
 """The losses of the paper, a function for each term."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -3,8 +3,6 @@
 Reproduced because the released weights depend on it; ``docs/papers/medfe.md`` lists every quirk.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

@@ -1,7 +1,5 @@
 """Partial convolutions: convolve what is known, grow it, rescale by how much was known."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """What the encoder of the paper sees inside the hole: a mean colour."""
 
-from __future__ import annotations
-
 import torch
 
 from twofold.tensors import Hole, Image

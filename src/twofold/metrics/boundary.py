@@ -3,8 +3,6 @@
 A mean over the whole hole hides both: the rim is a small part of it, and the first thing that is seen.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -3,8 +3,6 @@
 Zhao et al.: "Large Scale Image Completion via Co-Modulated Generative Adversarial Networks", ICLR 2021.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib import import_module
 

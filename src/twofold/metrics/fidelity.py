@@ -3,8 +3,6 @@
 Both also as EdgeConnect's script has them, on grey pictures: papers after it report those.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -5,8 +5,6 @@ NeurIPS 2017. Binkowski et al.: "Demystifying MMD GANs", ICLR 2018. Which featur
 caller's business: FID and KID are these distances on those of ``twofold.features.inception``.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

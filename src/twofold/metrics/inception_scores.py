@@ -5,8 +5,6 @@ the official DSI code computes: it asks that fills are of some class for sure, n
 classes. Both know nothing of the true pictures.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -5,8 +5,6 @@ Similarity", IEEE TIP 2004. The conventions differ by up to 0.12 on one pair of 
 claim as progress; so a figure means nothing without the name of its convention.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal

@@ -4,8 +4,6 @@ Everything is drawn from a seed, so the same values give the same figures. Resam
 lists of tens of thousands of values need a few megabytes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

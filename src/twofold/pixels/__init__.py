@@ -4,8 +4,6 @@ A picture here is a numpy array [h w], [h w 1], [h w 3] (RGB) or [h w 4] (RGBA) 
 a ``hole`` is a boolean array [h w], True where the picture is missing.
 """
 
-from __future__ import annotations
-
 from twofold.pixels.atomic import replacing
 from twofold.pixels.compositing import composite, in_order, rgb8, to_depth
 from twofold.pixels.holes import MaskLike, MaskWarning, hole_of, read_hole

@@ -1,7 +1,5 @@
 """How many bits a channel of an AVIF file has: Pillow decodes all of them to 8 and does not say."""
 
-from __future__ import annotations
-
 import io
 import struct
 from collections.abc import Iterator

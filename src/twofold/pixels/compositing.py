@@ -1,7 +1,5 @@
 """Paste a fill into the hole, and see any picture as 8-bit RGB."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

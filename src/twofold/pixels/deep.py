@@ -4,8 +4,6 @@ Pillow's decoders understand 16-bit colour files and keep one byte of each two. 
 matter of the byte order that they are told, so decoding twice, once in each order, gives both.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 import sys

@@ -1,7 +1,5 @@
 """Masks become holes: white is missing, binarised at half."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a photo carries beside its pixels: EXIF, colour profile, resolution."""
 
-from __future__ import annotations
-
 import struct
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Open and decode image files with Pillow, and say in one sentence why one cannot be."""
 
-from __future__ import annotations
-
 import io
 import logging
 import os

@@ -1,7 +1,5 @@
 """Open files, and only files: a named pipe or a device may let its reader wait for ever."""
 
-from __future__ import annotations
-
 import errno
 import io
 import os

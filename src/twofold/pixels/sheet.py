@@ -1,7 +1,5 @@
 """A contact sheet: many pictures side by side, each with a label."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Write a photo: whole or not at all, without loss where its file format can."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import IO, Any

@@ -1,7 +1,5 @@
 """The application: the parts put together, and the errors of all in one form."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

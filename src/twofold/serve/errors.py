@@ -1,7 +1,5 @@
 """Why a request is not answered: a status, a short code for programs, and a sentence for people."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from starlette.responses import JSONResponse

@@ -1,7 +1,5 @@
 """From text in a request to pixels within all limits, and from pixels to the bytes of a file."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import io

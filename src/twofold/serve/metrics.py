@@ -1,7 +1,5 @@
 """What the server counts, in Prometheus' form; every application has a registry of its own."""
 
-from __future__ import annotations
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import Scope
 

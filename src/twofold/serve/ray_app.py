@@ -3,8 +3,6 @@
 ``serve run twofold.serve.ray_app:build replicas=2 model=medfe-small`` starts it from the command line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 

@@ -1,7 +1,5 @@
 """What goes in and out over HTTP, as pydantic models: the schema that ``/openapi.json`` shows."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """What a server is told before it starts: where it listens, what it serves, and every limit that it keeps."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checkpoints of a run: written whole or not at all, found again, restored exactly."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

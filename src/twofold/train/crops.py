@@ -1,7 +1,5 @@
 """Square crops around the hole, so that costly losses look where it matters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

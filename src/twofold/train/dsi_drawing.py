@@ -3,8 +3,6 @@
 An addition beside the paper, whose texture generator sees true structures alone while it is trained.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Put together the networks of a DSI stage: parts that are given and stay, parts that are trained."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import torch

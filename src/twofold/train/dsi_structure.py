@@ -1,7 +1,5 @@
 """The recipe for DSI's second stage: which structure codes fill a hole."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field

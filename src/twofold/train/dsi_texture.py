@@ -1,7 +1,5 @@
 """The recipe for DSI's third stage: paint a structure."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field

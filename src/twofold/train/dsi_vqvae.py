@@ -1,7 +1,5 @@
 """The recipe for DSI's first stage: pictures to codes and back."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The adversarial term of a discriminator on VGG-16's features, for any recipe that computes them."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.optim import Adam

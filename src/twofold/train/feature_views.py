@@ -1,7 +1,5 @@
 """VGG-16's features of fills and photographs, where losses look at them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

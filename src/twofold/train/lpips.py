@@ -1,7 +1,5 @@
 """LPIPS for validation, where its weights can be had without asking."""
 
-from __future__ import annotations
-
 import torch
 
 from twofold.errors import CheckpointError

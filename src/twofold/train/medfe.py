@@ -1,7 +1,5 @@
 """The recipe for MEDFE: the losses of one step, their weights, and the presets that we train with."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """One step of gradient descent that stops cleanly when the numbers no longer mean anything."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """One training run from a folder of photographs to averaged weights."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Learning rates as a function of the step."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

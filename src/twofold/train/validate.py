@@ -1,7 +1,5 @@
 """Validation during training: fill fixed photographs, measure, keep a few to look at."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The last word on near ties: the autoregressive network in float64."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 from jaxtyping import Float, Int

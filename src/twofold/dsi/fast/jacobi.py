@@ -6,8 +6,6 @@ it were. Guesses that come out as they went in are final, and so is the first th
 few positions takes hardly longer than of one, because most of its time goes into reading the weights.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 import torch

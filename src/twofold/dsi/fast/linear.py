@@ -1,7 +1,5 @@
 """A matrix product with fixed weights, prepacked for the processor where PyTorch can."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -5,8 +5,6 @@ position takes from the rows above is computed for a whole row of all samples at
 what it takes from the positions left of it, for a window of positions of each sample (``horizontal``).
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Draws structure codes hundreds of times faster than the paper's own loop, and draws the same ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """What the vertical stack of the autoregressive network keeps of two rows, and its convolutions of them."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The weights of the autoregressive network, fused and prepacked for incremental sampling."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from typing import cast

@@ -1,7 +1,5 @@
 """Draws the structures of several seeds in a few passes each, and hides codes as such a network learns it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -5,8 +5,6 @@ same condition network, residual blocks and heads of attention, without their ca
 draws from it in a few passes.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import torch

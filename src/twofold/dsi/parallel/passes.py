@@ -5,8 +5,6 @@ given the codes of earlier passes, but independently of those of its own. Withou
 either runtime: the same seed draws the same codes.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

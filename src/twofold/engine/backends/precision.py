@@ -1,7 +1,5 @@
 """How exactly a network computes, and what makes it ready to answer fast."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """What the engine asks of a network, whatever runs it: answers to one tile, numpy in and numpy out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Protocol
 

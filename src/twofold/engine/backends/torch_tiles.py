@@ -1,7 +1,5 @@
 """Ask a network of PyTorch for tiles: the border between the engine's numpy and its tensors."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any

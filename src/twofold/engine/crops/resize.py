@@ -3,8 +3,6 @@
 However large a window is, beside the picture only strips of it are held in memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

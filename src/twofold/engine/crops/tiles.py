@@ -3,8 +3,6 @@
 Only numpy and Pillow; pure functions. What an image holds inside its hole never reaches a tile.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 

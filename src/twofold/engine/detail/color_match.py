@@ -1,7 +1,5 @@
 """Fit the colours of a network's answer to the known pixels along the rim of the hole."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

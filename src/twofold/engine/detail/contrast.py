@@ -1,7 +1,5 @@
 """How rough a photograph is, continued into its hole: a network's answer is too soft to tell."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from twofold.engine.detail.filters import Floats, Mask, blurred, continued

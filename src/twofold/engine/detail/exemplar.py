@@ -4,8 +4,6 @@
 broad, and the whole answer close to the rim, where it is at its best.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

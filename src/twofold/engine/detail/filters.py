@@ -1,7 +1,5 @@
 """Smooth pictures and masks of a tile's size: blur, continue, widen. Only numpy."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -4,8 +4,6 @@ The errors of both are nearly independent, so that their mean is nearer to the t
 of fine structure would be a blur.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -7,8 +7,6 @@ soft, so how rough sources are is said by the photograph around the hole.
 No chance is in it: one picture, one result.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

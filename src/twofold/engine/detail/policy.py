@@ -6,8 +6,6 @@ photograph. Its detail is copied at full resolution from known places of the sam
 surroundings by ``twofold.engine.detail.merge``. Both are additions beside the papers' networks.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

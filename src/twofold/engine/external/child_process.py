@@ -1,7 +1,5 @@
 """Run another program to its end: with a time limit, its peak of memory, and nothing left behind."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

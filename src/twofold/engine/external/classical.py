@@ -3,8 +3,6 @@
 Each needs a package of the extra ``compare``, imported when the method is built.
 """
 
-from __future__ import annotations
-
 import threading
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Any program that fills holes, behind the contract of all inpainters: images go in and out as files."""
 
-from __future__ import annotations
-
 import shlex
 import shutil
 import tempfile

@@ -13,8 +13,6 @@ MI-GAN stacked 4 channels: known - 0.5, image in [-1, 1]    512 if not in the fi
 ============== ============================================ ====================== =================
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Bring a whole picture to the size that a model file takes, and its answer back. Only numpy and Pillow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

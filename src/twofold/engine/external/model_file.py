@@ -1,7 +1,5 @@
 """Inpainters around the model files of other projects, whatever runs them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Open a model file of ONNX with onnxruntime."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

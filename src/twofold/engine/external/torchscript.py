@@ -3,8 +3,6 @@
 Such a file is a program: opening and asking it runs what its author wrote.
 """
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 from typing import Any

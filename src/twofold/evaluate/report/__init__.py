@@ -3,8 +3,6 @@
 The same report gives the same bytes. Timings differ from run to run, so they have files of their own.
 """
 
-from __future__ import annotations
-
 from twofold.evaluate.report.as_json import read_report, report_json
 from twofold.evaluate.report.markdown import markdown
 from twofold.evaluate.report.page import check_page_extra, html_page

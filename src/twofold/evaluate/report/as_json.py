@@ -1,7 +1,5 @@
 """A report as JSON, and back."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What a report says, before any format: tables of shown numbers, comparisons, and the words beside them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A report as Markdown: tables that say where their numbers come from."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 

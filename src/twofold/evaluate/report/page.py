@@ -1,7 +1,5 @@
 """The report as one HTML file: tables, plots and pictures to sort; it asks no server for anything."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import importlib

@@ -1,7 +1,5 @@
 """The pictures of a page: which items it shows, and how they get into one file."""
 
-from __future__ import annotations
-
 import base64
 import io
 import math

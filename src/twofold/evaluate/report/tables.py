@@ -1,7 +1,5 @@
 """A report as CSV: one file of rows and one of figures, every line with the protocol it belongs to."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

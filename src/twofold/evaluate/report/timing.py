@@ -1,7 +1,5 @@
 """What answers cost, in files of their own: no two runs take the same time."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

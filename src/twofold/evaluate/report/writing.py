@@ -1,7 +1,5 @@
 """All files of a report in one folder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

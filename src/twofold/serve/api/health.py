@@ -1,7 +1,5 @@
 """What runs and watches the server asks for: health, readiness, metrics."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastapi import APIRouter

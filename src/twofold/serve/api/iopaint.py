@@ -1,7 +1,5 @@
 """The routes of IOPaint that its scripts and front ends need: one request in, one file out."""
 
-from __future__ import annotations
-
 import base64
 import secrets
 from typing import Annotated, Any

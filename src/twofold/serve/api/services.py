@@ -1,7 +1,5 @@
 """What the routes of one application share, and how they read a request and send an answer."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable

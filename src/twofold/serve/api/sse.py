@@ -1,7 +1,5 @@
 """Server-sent events: what a job tells, as the bytes of a ``text/event-stream``."""
 
-from __future__ import annotations
-
 import json
 
 from twofold.serve.jobs.job import SILENCE, Event

@@ -1,7 +1,5 @@
 """The files of the page, from the package."""
 
-from __future__ import annotations
-
 import mimetypes
 
 from fastapi import APIRouter

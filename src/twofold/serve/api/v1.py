@@ -1,7 +1,5 @@
 """Our own interface, ``/api/v1``: fill, follow and cancel jobs, compose the final picture, models, limits."""
 
-from __future__ import annotations
-
 import json
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """What one job does: from the request to pictures, and from the answers to events."""
 
-from __future__ import annotations
-
 import math
 import time
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a model's name and the header of its file tell of it, long before it is loaded and without torch."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

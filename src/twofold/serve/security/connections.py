@@ -1,7 +1,5 @@
 """Connections that cannot wear the server out: few enough, with heads and readers that are fast enough."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket

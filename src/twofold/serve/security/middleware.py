@@ -4,8 +4,6 @@ Cross-origin requests are answered here: starlette's ``CORSMiddleware`` does not
 and refuses preflights in plain text with status 400; a test shows it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import secrets

@@ -8,8 +8,6 @@ starlette's ``TrustedHostMiddleware`` does not do: it refuses in plain text with
 ``localhost.`` and knows no "any address"; a test shows it.
 """
 
-from __future__ import annotations
-
 import hmac
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address

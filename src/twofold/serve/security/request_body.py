@@ -1,7 +1,5 @@
 """The body of a request: how large, how slow, and how much of all clients together may be in memory."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """DSI from its exported graphs: describe the picture, sample a structure for each seed, give it texture."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial

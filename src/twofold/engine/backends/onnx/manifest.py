@@ -7,8 +7,6 @@ one JSON document, in the file's metadata under ``twofold`` or as the manifest::
      "size_multiple": 64, "native_size": 256, "largest_size": 512, "parameters": 11980000, ...}
 """
 
-from __future__ import annotations
-
 import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """MEDFE from its one exported graph."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Samples structure codes with the exported step graph of a DSI that decodes in parallel."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -6,8 +6,6 @@ it, and guesses that come out as they went in are final, and so is the first tha
 others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Open an ONNX file with onnxruntime, on the device that is asked for."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable
