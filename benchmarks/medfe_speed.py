@@ -64,7 +64,7 @@ class MedfeBench:
     """The reference official network and ours, measured in one run.
 
     Attributes:
-        reference: the official computation word by word, ``bench/literal_medfe.py``.
+        reference: the official computation word by word, ``reference_medfe.py``.
         ours: ``medfe.official.OfficialMedfe``, with the same weights converted and prepacked, float32.
         bf16: the same with products in bfloat16.
         max_difference: largest absolute difference of the first two answers, in [-1, 1].

@@ -66,8 +66,8 @@ def reference_generator(
         mask: 1 = hole; what is below 1 counts as known, for the official code truncates.
     """
     hole = mask.byte().bool()
-    colour = torch.tensor([2 * level / 255 - 1 for level in (123.0, 104.0, 117.0)]).view(1, 3, 1, 1)
-    filled = torch.where(hole, colour, image)
+    color = torch.tensor([2 * level / 255 - 1 for level in (123.0, 104.0, 117.0)]).view(1, 3, 1, 1)
+    filled = torch.where(hole, color, image)
     known = 1 - hole.float()
     encoded = _encoder(networks["EN"], torch.cat([filled, known, known, known], dim=1))
     block = {name.removeprefix("pc_block."): value for name, value in networks["MEDFE"].items()}

@@ -41,7 +41,7 @@ from twofold.train.run import MedfeRun, train_medfe
 
 WHOLE, UNTRAINED, START = "whole", "untrained", "start"
 BASELINES = {UNTRAINED: "the diffused surroundings alone", START: "the weights that all began with"}
-YARDSTICKS = ("psnr", "lpips", "l1-hole")
+MEASURED = ("psnr", "lpips", "l1-hole")
 SAVE_EVERY = 50
 STARTING = "start.safetensors"
 
@@ -106,7 +106,7 @@ class Budget:
     @property
     def protocol(self) -> Protocol:
         """Middle crops of the training's size, seeded free-form holes of 10 to 50 %."""
-        return Protocol(size=self.size, limit=self.photographs, metrics=YARDSTICKS)
+        return Protocol(size=self.size, limit=self.photographs, metrics=MEASURED)
 
 
 def main() -> None:
@@ -273,13 +273,13 @@ def judge(names: Sequence[str], budget: Budget, validation: Path, out: Path) -> 
 def figures(report: Report, name: str) -> dict[str, dict[str, float]]:
     """Metric -> mean with its interval, and the paired difference to the whole network with its own."""
     found = {}
-    for yardstick in YARDSTICKS:
+    for metric_name in MEASURED:
         ours, whole = (
-            [row.scores[yardstick] for row in report.rows if row.model == model] for model in (name, WHOLE)
+            [row.scores[metric_name] for row in report.rows if row.model == model] for model in (name, WHOLE)
         )
         low, high = bootstrap_interval(ours)
         test = paired_test(ours, whole)
-        found[yardstick] = {
+        found[metric_name] = {
             "mean": sum(ours) / len(ours),
             "low": low,
             "high": high,
@@ -293,14 +293,14 @@ def figures(report: Report, name: str) -> dict[str, dict[str, float]]:
 
 def table(document: Mapping[str, Any]) -> str:
     """The Markdown table: means, and below each the difference to the whole network."""
-    heads = [f"{METRICS[name].label}{_unit(name)}" for name in YARDSTICKS]
+    heads = [f"{METRICS[name].label}{_unit(name)}" for name in MEASURED]
     lines = [
         f"| network | parameters | s per step | {' | '.join(heads)} |",
         f"|---|--:|--:|{'---|' * len(heads)}",
     ]
     for row in document["variants"]:
         seconds = row["processor_seconds_per_step"]
-        cells = [cell(name, row["figures"][name], row["name"] == WHOLE) for name in YARDSTICKS]
+        cells = [cell(name, row["figures"][name], row["name"] == WHOLE) for name in MEASURED]
         trained = row["name"] != UNTRAINED
         lines.append(
             f"| {row['label']} | {format(row['parameters'], ',') if trained else '-'} | "

@@ -45,7 +45,7 @@ ROOT = Path(__file__).parents[1]
 PAGE, FOLDER = ROOT / "docs" / "bilateral.md", ROOT / "docs" / "bilateral"
 SLICE = ROOT / "tests" / "evaluate" / "slice"
 SIZE, SIDE, GAP, TITLE = 256, 192, 8, 18
-YARDSTICKS = ("psnr", "lpips", "l1-hole")
+MEASURED = ("psnr", "lpips", "l1-hole")
 INK, MARKS = (40, 40, 40), {"A": (230, 60, 40), "B": (20, 120, 220), "C": (30, 150, 60)}
 RAMP = np.array([(48, 18, 90), (52, 90, 140), (40, 150, 135), (130, 200, 80), (250, 230, 60)], float)
 font = ImageFont.load_default
@@ -80,7 +80,7 @@ def main() -> None:
     }
     for name, picture in pictures.items():
         picture.save(FOLDER / f"{name}.webp", quality=80, method=6)
-    protocol = Protocol(limit=given.limit, metrics=YARDSTICKS)
+    protocol = Protocol(limit=given.limit, metrics=MEASURED)
     measured = protocol.items(given.validation)
     publish("features", features_table([feature_figures(network, item) for item in measured]))
     publish("halves", halves_table(given.model, given.validation, protocol))
@@ -191,12 +191,12 @@ def halves_table(model: str, validation: Path, protocol: Protocol) -> str:
     lines = ["| network | PSNR, dB | LPIPS | L1 hole, % |", "|---|---|---|---|"]
     for name in HALVES:
         cells = []
-        for yardstick in YARDSTICKS:
+        for metric_name in MEASURED:
             ours, trained = (
-                [row.scores[yardstick] for row in report.rows if row.model == model]
+                [row.scores[metric_name] for row in report.rows if row.model == model]
                 for model in (name, "as trained")
             )
-            test, digits = paired_test(ours, trained), METRICS[yardstick].digits
+            test, digits = paired_test(ours, trained), METRICS[metric_name].digits
             shown = [f"{x:+.{digits + 1}f}".replace("-", "−") for x in (test.difference, test.low, test.high)]
             change = "" if name == "as trained" else f"; {shown[0]} [{shown[1]}, {shown[2]}]"
             cells.append(f"{np.mean(ours):.{digits}f}{change}")
@@ -219,7 +219,7 @@ def weights_figure(items: Sequence[Item], maps: Sequence[BilateralMaps]) -> Imag
         places = chosen_places(item, one)
         height, width = one.features.shape[-2:]
         by_distance = sum(spatial_weights(height, width, *place, sigma=1.5) for place in places.values())
-        cells = [marked(damaged(item), places), marked(coloured(by_distance, 0, 0.07), places)]
+        cells = [marked(damaged(item), places), marked(colored(by_distance, 0, 0.07), places)]
         rows.append(cells + [grid(one.weights[0, :, r, c], MARKS[name]) for name, (r, c) in places.items()])
     titles = ["hole and three places", "weights by distance"]
     titles += ["A, deep in the hole", "B, at its rim", "C, known"]
@@ -255,7 +255,7 @@ def features_figure(items: Sequence[Item], maps: Sequence[BilateralMaps]) -> Ima
         for half in (one.spatial, one.range):
             shown += [(length(half) / length(one.features), 0, 1.5), (cosine(half, one.features), 0.8, 1)]
         shown.append((100 * preference(one), 0, 10))
-        rows.append([damaged(item), *(outlined(coloured(*each), item) for each in shown)])
+        rows.append([damaged(item), *(outlined(colored(*each), item) for each in shown)])
     titles = ["hole", "spatial: length, 0 to 1.5", "spatial: cosine, 0.8 to 1", "range: length, 0 to 1.5"]
     titles += ["range: cosine, 0.8 to 1", "preference, 0 to 10 %"]
     note = "dark: lower end of each scale, yellow: upper; white line: the hole. "
@@ -286,11 +286,11 @@ def damaged(item: Item) -> Image.Image:
     return Image.fromarray(np.where(item.hole[..., None], np.uint8(128), item.image))
 
 
-def coloured(values: torch.Tensor, low: float, high: float) -> Image.Image:
+def colored(values: torch.Tensor, low: float, high: float) -> Image.Image:
     """A map in false colours, enlarged to the size of the photograph."""
     place = ((values.numpy() - low) / (high - low)).clip(0, 1) * (len(RAMP) - 1)
-    colours = np.stack([np.interp(place, range(len(RAMP)), RAMP[:, c]) for c in range(3)], axis=-1)
-    return Image.fromarray(colours.round().astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.NEAREST)
+    colors = np.stack([np.interp(place, range(len(RAMP)), RAMP[:, c]) for c in range(3)], axis=-1)
+    return Image.fromarray(colors.round().astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.NEAREST)
 
 
 def marked(picture: Image.Image, places: dict[str, tuple[int, int]]) -> Image.Image:

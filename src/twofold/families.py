@@ -1,6 +1,6 @@
 """The table of network families: name -> all that differs between them and is looked up by name.
 
-A literal table: nothing registers itself, and an entry's code, on whatever floor it lies, is imported when
+One table: nothing registers itself, and an entry's code, on whatever layer it lies, is imported when
 it is asked for. The table itself needs no PyTorch.
 """
 

@@ -21,13 +21,13 @@ DEADLY = (1, 2, 3)
 """The colour of pictures that ``deadly_tool`` kills its worker for."""
 
 
-def picture(path: Path, colour: tuple[int, int, int] | int = 0, size: int = SIZE) -> Path:
+def picture(path: Path, color: tuple[int, int, int] | int = 0, size: int = SIZE) -> Path:
     """A picture of noise, drawn by a seed, or of one colour."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(colour, int):
-        pixels = np.random.default_rng(colour).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    if isinstance(color, int):
+        pixels = np.random.default_rng(color).integers(0, 256, (size, size, 3), dtype=np.uint8)
     else:
-        pixels = np.full((size, size, 3), colour, np.uint8)
+        pixels = np.full((size, size, 3), color, np.uint8)
     Image.fromarray(pixels).save(path)
     return path
 

@@ -84,7 +84,7 @@ def test_wrong_codes_are_found():
     assert consistent() == (31, 0)
 
 
-def test_the_yardstick_draws_what_ours_draws():
+def test_the_reference_draws_what_ours_draws():
     generator, codebook = seeded_generator(tiny(), 2)
     condition = torch.randn(1, 8, 4, 4, generator=torch.Generator().manual_seed(1))
     drawn = [

@@ -52,7 +52,7 @@ def test_the_papers_sampling_takes_the_place_of_ours(tiny_models, monkeypatch):
     assert ours.gigaflop == pytest.approx(3 * measuring.gigaflop_of("dsi-full", 1))
 
 
-def test_literal_answers_are_those_of_the_network(tiny_models):
+def test_reference_answers_are_those_of_the_network(tiny_models):
     pixels, hole = picture(192, 2, 5)
     reference, ours = (
         open_subject("medfe-full", form, 5).fill(pixels, hole, [0, 1]) for form in ("reference", "fp32")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import twofold
 from checkpoints.bundle_writer import write_bundle
-from checkpoints.literal_dsi import Literal
+from checkpoints.reference_dsi import ReferenceDsi
 from twofold.checkpoints.dsi_names import layer_names, official_shapes, variable_names
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.checkpoints.from_dsi import convert_dsi, convert_variables
@@ -84,7 +84,7 @@ def averages(variables: Variables) -> tuple[Variables, Variables]:
 
 
 def slots(variables: Variables) -> Variables:
-    """An optimiser's variables."""
+    """An optimizer's variables."""
     slot = {f"{name}/{kind}": value * 0 for name, value in variables.items() for kind in ("Adam", "Adam_1")}
     return {**slot, "beta1_power": np.float32(0.1), "beta2_power": np.float32(0.9)}
 
@@ -246,54 +246,56 @@ def our_tensors(network: Dsi, x: torch.Tensor, hole: torch.Tensor, index: np.nda
 
 
 def our_answers(network: Dsi, image: np.ndarray, mask: np.ndarray, index: np.ndarray) -> Variables:
-    """The same as arrays in the literal networks' layout."""
+    """The same as arrays in the reference networks' layout."""
     with torch.inference_mode():
         tensors = our_tensors(network, channels_first(image), channels_first(mask), index)
     return {name: (v.permute(0, 2, 3, 1) if v.ndim == 4 else v).numpy() for name, v in tensors.items()}
 
 
-def literal_answers(literal: Literal, image: np.ndarray, mask: np.ndarray, index: np.ndarray) -> Variables:
-    """The same of the literal networks, at the sizes of ``CONFIG``."""
+def reference_answers(
+    networks: ReferenceDsi, image: np.ndarray, mask: np.ndarray, index: np.ndarray
+) -> Variables:
+    """The same of the reference networks, at the sizes of ``CONFIG``."""
     structure, texture = CONFIG.structure, CONFIG.texture
     assert structure is not None
     assert texture is not None
     blocks = CONFIG.vqvae.residual_blocks
-    code = literal.encode(image, blocks)
-    vectors = literal.variables["vq_encoder/vector_quantize_0/embedding"].T[index]
+    code = networks.encode(image, blocks)
+    vectors = networks.variables["vq_encoder/vector_quantize_0/embedding"].T[index]
     masked = image * (1 - mask)
-    condition = literal.condition(masked, mask, structure.condition_dilations)
+    condition = networks.condition(masked, mask, structure.condition_dilations)
     sizes = (structure.groups, structure.layers, structure.heads, structure.out_layers)
-    painted = literal.texture(masked, mask, vectors)
+    painted = networks.texture(masked, mask, vectors)
     composited = painted * mask + masked
     return {
         "enc_t": code["enc_t"],
         "enc_b": code["enc_b"],
         "vq_idx_t": code["idx_t"],
         "vq_idx_b": code["idx_b"],
-        "vq_dec": literal.decode(code["quant_t"], code["quant_b"], blocks),
-        "vq_dec_structure_only": literal.decode(vectors, 0 * code["quant_b"], blocks),
+        "vq_dec": networks.decode(code["quant_t"], code["quant_b"], blocks),
+        "vq_dec_structure_only": networks.decode(vectors, 0 * code["quant_b"], blocks),
         "cond": condition,
-        "logits": literal.pixelcnn(vectors, condition, *sizes),
+        "logits": networks.pixelcnn(vectors, condition, *sizes),
         "gen": painted,
-        "dis": literal.discriminate(composited, mask, len(texture.discriminator_channels)),
+        "dis": networks.discriminate(composited, mask, len(texture.discriminator_channels)),
     }
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_converted_weights_answer_as_the_literal_networks(seed):
+def test_converted_weights_answer_as_the_reference_networks(seed):
     theirs = seeded(seed)
     network = Dsi(CONFIG).eval()
     network.load_state_dict(convert_variables(theirs, CONFIG))
     image, mask = picture(64, seed)
     index = np.random.default_rng(seed).integers(0, CONFIG.vqvae.codes, (1, 8, 8))
-    literal = Literal(theirs)
-    expected = literal_answers(literal, image, mask, index)
+    networks = ReferenceDsi(theirs)
+    expected = reference_answers(networks, image, mask, index)
     for name, value in our_answers(network, image, mask, index).items():
         assert value.shape == expected[name].shape, name
         reach = expected[name].max() - expected[name].min()
         assert reach > 1e-2, f"{name} is the same everywhere, so equality says nothing"
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=1e-4 * reach, err_msg=name)
-    assert literal.used == set(theirs)
+    assert networks.used == set(theirs)
 
 
 def test_every_tensor_has_an_influence(variables):

@@ -97,7 +97,7 @@ def test_the_table_names_every_layer_of_ours_once():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_converted_weights_answer_as_the_literal_network(seed):
+def test_converted_weights_answer_as_the_reference_network(seed):
     networks = seeded_networks(CONFIG, seed)
     network = OfficialMedfe(CONFIG)
     network.load_state_dict(convert_generator(networks, CONFIG))
@@ -135,12 +135,12 @@ def test_every_tensor_of_a_checkpoint_has_an_influence(networks):
             assert (answer(changed) - before).abs().max() > 1e-5, f"{net}/{name} has no influence"
 
 
-def test_converted_discriminators_score_as_the_literal_ones(networks):
-    judges = Discriminators().eval()
-    judges.load_state_dict(convert_discriminators(networks))
+def test_converted_discriminators_score_as_the_reference_ones(networks):
+    discriminators = Discriminators().eval()
+    discriminators.load_state_dict(convert_discriminators(networks))
     image, _ = seeded_picture(128, 0)
     with torch.inference_mode():
-        whole, local = judges(image, (32, 48))
+        whole, local = discriminators(image, (32, 48))
         expected = reference_discriminator(networks["D"], image)
         expected_local = reference_discriminator(networks["F"], image[..., 32:96, 48:112])
     # Stand-in weights have no true singular vectors, so the scores are huge: compare relatively.
@@ -158,11 +158,11 @@ def unprefixed(networks: dict[str, Any]) -> dict[str, Any]:
 
 
 def wrapped(networks: dict[str, Any]) -> dict[str, Any]:
-    optimiser = {
+    optimizer = {
         "state": {0: {"step": torch.tensor(3.0)}},
         "param_groups": [{"lr": 2e-4, "betas": (0.5, 0.999)}],
     }
-    return {net: {"net": state, "optimize": optimiser} for net, state in networks.items()}
+    return {net: {"net": state, "optimize": optimizer} for net, state in networks.items()}
 
 
 def prefixed(networks: dict[str, Any]) -> dict[str, Any]:
@@ -188,14 +188,16 @@ SPELLINGS = {
 @pytest.mark.parametrize("layout", [unprefixed, wrapped, prefixed, lambda n: wrapped(prefixed(n))])
 def test_every_layout_gives_the_same_weights(tmp_path, networks, layout, zipped):
     folder = write(tmp_path / "theirs", layout(networks), _use_new_zipfile_serialization=zipped)
-    model, judges = convert_medfe(folder, tmp_path / "ours", config=CONFIG)
+    model, discriminators = convert_medfe(folder, tmp_path / "ours", config=CONFIG)
     weights = load_weights(model)
     assert (weights.family, weights.config["mode"], weights.name) == ("medfe", "official", "medfe-official")
     expected = convert_generator(networks, CONFIG)
     assert weights.state.keys() == expected.keys()
     assert all(torch.equal(weights.state[name], value) for name, value in expected.items())
     expected = convert_discriminators(networks)
-    assert all(torch.equal(load_weights(judges).state[name], value) for name, value in expected.items())
+    assert all(
+        torch.equal(load_weights(discriminators).state[name], value) for name, value in expected.items()
+    )
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -220,8 +222,8 @@ def test_discriminators_are_optional_and_one_alone_is_kept(tmp_path, networks):
     write(tmp_path / "theirs", generator)
     assert len(convert_medfe(tmp_path / "theirs", tmp_path / "ours", config=CONFIG)) == 1
     write(tmp_path / "theirs", {"F": networks["F"]})
-    _, judges = convert_medfe(tmp_path / "theirs", tmp_path / "ours", config=CONFIG)
-    assert {name.split(".")[0] for name in load_weights(judges).state} == {"local"}
+    _, discriminators = convert_medfe(tmp_path / "theirs", tmp_path / "ours", config=CONFIG)
+    assert {name.split(".")[0] for name in load_weights(discriminators).state} == {"local"}
     (tmp_path / "theirs" / "F.pth").unlink()
     convert_medfe(tmp_path / "theirs", tmp_path / "ours", config=CONFIG)
     assert [path.name for path in (tmp_path / "ours").iterdir()] == ["model.safetensors"]  # nothing stale
@@ -487,7 +489,7 @@ def test_full_size_answers_are_those_of_the_official_networks(converted, referen
 
 @needs_reference
 @pytest.mark.usefixtures("two_threads")
-def test_the_literal_network_is_the_official_one(official_folder, reference):
+def test_the_reference_network_is_the_official_one(official_folder, reference):
     networks = {
         net: torch.load(official_folder / FILES[net], weights_only=True) for net in ("EN", "MEDFE", "DE")
     }

@@ -77,12 +77,12 @@ def test_what_is_missing_or_wrong_is_named(words: str, said: str, capsys: pytest
     assert said in refused(words.split(), capsys)
 
 
-@pytest.mark.parametrize(("colour", "encoding"), [("1", "utf-8"), ("", "ascii")])
+@pytest.mark.parametrize(("color", "encoding"), [("1", "utf-8"), ("", "ascii")])
 def test_the_line_is_the_same_on_every_terminal(
-    colour: str, encoding: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    color: str, encoding: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = refused(["fill", "p.png", "--foo"], capsys)
-    monkeypatch.setenv("FORCE_COLOR", colour)
+    monkeypatch.setenv("FORCE_COLOR", color)
     monkeypatch.setenv("COLUMNS", "47")
     monkeypatch.setattr(type(sys.stdout), "encoding", encoding, raising=False)
     assert refused(["fill", "p.png", "--foo"], capsys) == expected

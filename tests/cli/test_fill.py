@@ -44,8 +44,8 @@ class Seeded(nn.Module):
         *,
         progress: object = None,
     ) -> FilledBatch:
-        colours = [torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return FilledBatch((2 * torch.stack(colours) - 1).expand(-1, -1, *image.shape[2:]))
+        colors = [torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return FilledBatch((2 * torch.stack(colors) - 1).expand(-1, -1, *image.shape[2:]))
 
 
 @pytest.fixture(autouse=True)

@@ -58,11 +58,11 @@ def test_fusing_is_that_of_nested_loops(height, width, seed):
 @pytest.mark.parametrize(("height", "width"), [(3, 4), (4, 4), (1, 6), (6, 1)])
 def test_fusing_is_two_convolutions_with_an_identity_kernel(height, width):
     scores, kernel = noise(2, height * width, height * width), torch.eye(3)[None, None]
-    literal = F.conv2d(scores[:, None], kernel, padding=1)
-    literal = literal.reshape(2, height, width, height, width).permute(0, 2, 1, 4, 3)
-    literal = F.conv2d(literal.reshape(2, 1, height * width, -1), kernel, padding=1)
-    literal = literal.reshape(2, width, height, width, height).permute(0, 2, 1, 4, 3)
-    torch.testing.assert_close(fuse(scores, height, width), literal.reshape(scores.shape))
+    summed = F.conv2d(scores[:, None], kernel, padding=1)
+    summed = summed.reshape(2, height, width, height, width).permute(0, 2, 1, 4, 3)
+    summed = F.conv2d(summed.reshape(2, 1, height * width, -1), kernel, padding=1)
+    summed = summed.reshape(2, width, height, width, height).permute(0, 2, 1, 4, 3)
+    torch.testing.assert_close(fuse(scores, height, width), summed.reshape(scores.shape))
 
 
 @pytest.mark.parametrize("scale", [0.5, 50.0])

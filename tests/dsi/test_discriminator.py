@@ -31,7 +31,7 @@ def scene(height: int = 32, width: int = 48, batch: int = 2) -> tuple[Tensor, Te
     return image, (torch.rand(batch, 1, height, width, generator=drawn) < 0.3).float()
 
 
-def literal_norm(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+def reference_norm(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """Official: the matrix [5 * 5 * in, out] and u [1, out] to sigma and the next u."""
 
     def l2n(x: Tensor) -> Tensor:
@@ -42,13 +42,13 @@ def literal_norm(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     return (v @ matrix @ following.T)[0, 0], following
 
 
-def literal_scores(network: Discriminator, image: Tensor, hole: Tensor) -> tuple[Tensor, list[Tensor]]:
+def reference_scores(network: Discriminator, image: Tensor, hole: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Scores and the next u of each layer, in float64 and TensorFlow's layout; sides even throughout."""
     x, following = torch.cat([image, hole], dim=1).double(), []
     for conv in network.convs:
         kernel = conv.weight.detach().double().permute(2, 3, 1, 0)  # HWIO
         matrix = kernel.reshape(-1, kernel.shape[-1])
-        sigma, u = literal_norm(matrix, conv.singular_vector.double()[None])
+        sigma, u = reference_norm(matrix, conv.singular_vector.double()[None])
         following.append(u[0])
         x = F.conv2d(F.pad(x, (1, 2, 1, 2)), (kernel / sigma).permute(3, 2, 0, 1), stride=2)
         x = x + conv.bias.detach().double()[None, :, None, None]
@@ -60,11 +60,11 @@ def literal_scores(network: Discriminator, image: Tensor, hole: Tensor) -> tuple
 @pytest.mark.parametrize("training", [True, False])
 def test_the_network_is_the_official_one(training):
     network, inputs = discriminator().train(training), scene()
-    literal, following = literal_scores(network, *inputs)
+    expected, following = reference_scores(network, *inputs)
     before = [conv.singular_vector.clone() for conv in network.convs]
     ours = network(*inputs)
     assert ours.shape == (2, 4 * 6 * 4)
-    torch.testing.assert_close(ours.double(), literal, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours.double(), expected, atol=1e-5, rtol=1e-5)
     for conv, old, new in zip(network.convs, before, following, strict=True):
         if training:
             torch.testing.assert_close(conv.singular_vector.double(), new, atol=1e-5, rtol=1e-5)
@@ -109,7 +109,7 @@ def test_gradients_flow_through_the_iteration():
     conv = SpectralConv2d(2, 4)
     matrix = conv.weight.detach().double().flatten(1).T.clone().requires_grad_()
     u = conv.singular_vector.double()[None]
-    (through,) = torch.autograd.grad(literal_norm(matrix, u)[0], matrix)
+    (through,) = torch.autograd.grad(reference_norm(matrix, u)[0], matrix)
     conv.largest_singular_value().backward()
     ours = conv.weight.grad.double().flatten(1).T
     torch.testing.assert_close(ours, through, atol=1e-5, rtol=1e-4)

@@ -38,7 +38,7 @@ def scene(height: int = 24, width: int = 32, batch: int = 2) -> tuple[Tensor, Te
     return image, hole, structure
 
 
-def literal_generator(network: TextureGenerator, image: Tensor, hole: Tensor, structure: Tensor) -> Tensor:
+def reference_generator(network: TextureGenerator, image: Tensor, hole: Tensor, structure: Tensor) -> Tensor:
     """One sample through the official table, by official names, attention by nested loops."""
     state = network.state_dict()
 
@@ -86,9 +86,9 @@ def test_the_network_is_the_official_table(size):
     ours = network(image, hole, structure)
     for sample in range(2):
         parts = (part[sample : sample + 1] for part in (image, hole, structure))
-        literal = literal_generator(network, *parts)
-        assert literal.std() > 0.05
-        torch.testing.assert_close(ours[sample : sample + 1].double(), literal, atol=1e-4, rtol=0)
+        expected = reference_generator(network, *parts)
+        assert expected.std() > 0.05
+        torch.testing.assert_close(ours[sample : sample + 1].double(), expected, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()

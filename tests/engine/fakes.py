@@ -31,7 +31,7 @@ class PaletteOptions:
 
 @dataclass(frozen=True)
 class PaletteConfig:
-    colours: int = 1000
+    colors: int = 1000
 
 
 class Palette(nn.Module):
@@ -68,8 +68,8 @@ class Palette(nn.Module):
         for row in range(4):
             if progress is not None:
                 progress(row + 1, 4)
-        numbers = torch.tensor([number_of(seed, self.config.colours) for seed in seeds])
-        levels = numbers / max(1, self.config.colours - 1) * 1.8 - 0.9
+        numbers = torch.tensor([number_of(seed, self.config.colors) for seed in seeds])
+        levels = numbers / max(1, self.config.colors - 1) * 1.8 - 0.9
         answer = levels[:, None, None, None].expand(-1, 3, *image.shape[2:])
         return FilledBatch(
             answer,
@@ -86,6 +86,6 @@ class Plain(Palette):
     default_options = None
 
 
-def number_of(seed: int, colours: int) -> int:
+def number_of(seed: int, colors: int) -> int:
     """Which colour a seed draws."""
-    return int(np.random.default_rng(seed).integers(colours))
+    return int(np.random.default_rng(seed).integers(colors))

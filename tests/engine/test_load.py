@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import twofold
-from engine.external.model_files import COLOUR, lama_onnx
+from engine.external.model_files import COLOR, lama_onnx
 from engine.fakes import Palette, PaletteConfig, PaletteOptions
 from twofold.checkpoints import released
 from twofold.checkpoints.format import save_weights
@@ -209,11 +209,11 @@ def test_model_files_of_others_are_kept_until_they_change(
     )
     for _ in range(3):
         filled = twofold.inpaint(IMAGE, HOLE, model=file)
-        assert (filled[HOLE] == COLOUR).all()
+        assert (filled[HOLE] == COLOR).all()
     assert opened == [file]
     lama_onnx(file, scale=255)
     os.utime(file, ns=(1, 1))
-    assert (twofold.inpaint(IMAGE, HOLE, model=str(file))[HOLE] == COLOUR).all()
+    assert (twofold.inpaint(IMAGE, HOLE, model=str(file))[HOLE] == COLOR).all()
     assert opened == [file, file]
 
 

@@ -29,14 +29,14 @@ HOLE[5:9, 5:15] = HOLE[160:190, 100:130] = True  # two crops, the second the lar
 LARGE, SMALL = (165, 110), (6, 6)
 
 
-def fill(colours: int, samples: int, seed: int = 0) -> tuple[Result, Palette]:
-    network = Palette(PaletteConfig(colours))
+def fill(colors: int, samples: int, seed: int = 0) -> tuple[Result, Palette]:
+    network = Palette(PaletteConfig(colors))
     return TorchInpainter(network, "palette", device="cpu").fill(IMAGE, HOLE, samples, seed), network
 
 
 @cache
-def filled(colours: int, samples: int, seed: int) -> Result:
-    return fill(colours, samples, seed)[0]
+def filled(colors: int, samples: int, seed: int) -> Result:
+    return fill(colors, samples, seed)[0]
 
 
 def known(sample: Sample) -> tuple[object, ...]:
@@ -45,13 +45,13 @@ def known(sample: Sample) -> tuple[object, ...]:
 
 @settings(max_examples=40)
 @given(
-    colours=st.sampled_from([1, 2, 5, 100]),
+    colors=st.sampled_from([1, 2, 5, 100]),
     fewer=st.integers(1, 11),
     more=st.integers(1, 11),
     seed=st.integers(0, 5),
 )
-def test_seed_and_index_name_one_picture_for_ever(colours: int, fewer: int, more: int, seed: int) -> None:
-    few, many = filled(colours, fewer, seed), filled(colours, fewer + more, seed)
+def test_seed_and_index_name_one_picture_for_ever(colors: int, fewer: int, more: int, seed: int) -> None:
+    few, many = filled(colors, fewer, seed), filled(colors, fewer + more, seed)
     for one, other in zip(few.samples, many.samples, strict=False):
         np.testing.assert_array_equal(one.image, other.image)
         np.testing.assert_array_equal(one.structure, other.structure)
@@ -120,10 +120,10 @@ def test_one_best_answer_is_computed_once() -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 5, 11])
-@pytest.mark.parametrize("colours", [1, 3, 1000])
-def test_progress_rises_to_its_end(samples: int, colours: int) -> None:
+@pytest.mark.parametrize("colors", [1, 3, 1000])
+def test_progress_rises_to_its_end(samples: int, colors: int) -> None:
     told: list[tuple[int, int]] = []
-    network = Palette(PaletteConfig(colours))
+    network = Palette(PaletteConfig(colors))
     inpainter = TorchInpainter(network, "palette", device="cpu")
     inpainter.fill(IMAGE, HOLE, samples, progress=lambda done, total: told.append((done, total)))
     done, total = zip(*told, strict=True)

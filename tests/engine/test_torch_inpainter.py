@@ -61,7 +61,7 @@ class Noisy(nn.Module):
         return FilledBatch(answer, structure=view, log_likelihood=level)
 
 
-PAINTER = TorchInpainter(Noisy(), "noisy", device="cpu")
+INPAINTER = TorchInpainter(Noisy(), "noisy", device="cpu")
 
 
 def noise(height: int, width: int, channels: int, dtype: str, seed: int = 0) -> np.ndarray:
@@ -70,8 +70,8 @@ def noise(height: int, width: int, channels: int, dtype: str, seed: int = 0) -> 
 
 
 def test_it_is_an_inpainter() -> None:
-    assert isinstance(PAINTER, Inpainter)
-    assert PAINTER.name == "noisy"
+    assert isinstance(INPAINTER, Inpainter)
+    assert INPAINTER.name == "noisy"
 
 
 @settings(deadline=None)
@@ -97,7 +97,7 @@ def test_size_and_every_pixel_outside_the_hole_stay(
     }[kind]
     if kind == "box":
         hole[height // 3 : height // 2 + 1, width // 4 : width // 2 + 1] = True
-    result = PAINTER.fill(image, hole, seed=seed)
+    result = INPAINTER.fill(image, hole, seed=seed)
     assert (result.image.shape, result.image.dtype) == (image.shape, image.dtype)
     np.testing.assert_array_equal(result.image[~hole], before[~hole])
     np.testing.assert_array_equal(image, before)
@@ -116,7 +116,7 @@ def test_what_the_hole_hides_has_no_influence(height: int, width: int, dtype: st
     hole = np.random.default_rng(seed).random((height, width)) < 0.2
     hole[: height // 2, : width // 2] = True
     other = np.where(hole[..., None], noise(height, width, 3, dtype, seed + 1), image)
-    np.testing.assert_array_equal(PAINTER.fill(image, hole).image, PAINTER.fill(other, hole).image)
+    np.testing.assert_array_equal(INPAINTER.fill(image, hole).image, INPAINTER.fill(other, hole).image)
 
 
 def test_the_hole_is_really_filled_by_the_network() -> None:
@@ -131,19 +131,19 @@ def test_the_hole_is_really_filled_by_the_network() -> None:
 def test_same_seed_gives_same_pictures_whatever_the_number_of_samples() -> None:
     image, hole = noise(80, 90, 3, "uint8"), np.zeros((80, 90), np.bool_)
     hole[5:9, 5:9] = hole[60:70, 70:80] = True
-    three = PAINTER.fill(image, hole, samples=3, seed=5)
-    one = PAINTER.fill(image, hole, samples=1, seed=5)
-    again = PAINTER.fill(image, hole, samples=3, seed=5)
+    three = INPAINTER.fill(image, hole, samples=3, seed=5)
+    one = INPAINTER.fill(image, hole, samples=1, seed=5)
+    again = INPAINTER.fill(image, hole, samples=3, seed=5)
     assert (len(three.samples), three.model, three.seed) == (3, "noisy", 5)
     np.testing.assert_array_equal(one.image, three.image)
     for a, b in zip(three.samples, again.samples, strict=True):
         np.testing.assert_array_equal(a.image, b.image)
-    pictures = [sample.image for sample in three.samples] + [PAINTER.fill(image, hole, seed=6).image]
+    pictures = [sample.image for sample in three.samples] + [INPAINTER.fill(image, hole, seed=6).image]
     for i, a in enumerate(pictures):
         for b in pictures[:i]:
             assert (a != b).any()
     # Two holes of one answer do not repeat each other's noise.
-    flat = PAINTER.fill(np.full_like(image, 128), hole, seed=5).image
+    flat = INPAINTER.fill(np.full_like(image, 128), hole, seed=5).image
     assert (flat[5:9, 5:9] != flat[60:64, 70:74]).any()
 
 
@@ -169,7 +169,7 @@ def test_samples_come_in_order_and_crops_add_up() -> None:
 def test_views_of_the_largest_crop_are_given() -> None:
     image, hole = noise(NATIVE, NATIVE, 3, "uint8"), np.zeros((NATIVE, NATIVE), np.bool_)
     hole[3:5, 3:5] = True
-    sample = PAINTER.fill(image, hole).samples[0]
+    sample = INPAINTER.fill(image, hole).samples[0]
     assert sample.texture is None
     assert sample.log_likelihood is None
     assert sample.structure is not None
@@ -180,7 +180,7 @@ def test_views_of_the_largest_crop_are_given() -> None:
 def test_views_show_nothing_of_the_mirrored_border() -> None:
     image, hole = noise(NATIVE // 2, NATIVE, 3, "uint8"), np.zeros((NATIVE // 2, NATIVE), np.bool_)
     hole[3:5, 3:5] = True
-    view = PAINTER.fill(image, hole).samples[0].structure
+    view = INPAINTER.fill(image, hole).samples[0].structure
     assert view is not None
     shown = np.where(hole[..., None], 128, image)
     np.testing.assert_array_equal(view, shown[::4, ::4])
@@ -190,7 +190,7 @@ def test_views_show_nothing_of_the_mirrored_border() -> None:
 def test_views_of_the_thinnest_photographs_are_not_empty(shape: tuple[int, int]) -> None:
     hole = np.zeros(shape, np.bool_)
     hole[0, 0] = True
-    view = PAINTER.fill(noise(*shape, 3, "uint8"), hole).samples[0].structure
+    view = INPAINTER.fill(noise(*shape, 3, "uint8"), hole).samples[0].structure
     assert view is not None
     assert min(view.shape) > 0
 
@@ -219,20 +219,20 @@ def test_files_pillow_images_and_arrays_give_one_answer(tmp_path: Path) -> None:
     mask = hole.astype(np.uint8) * 255
     Image.fromarray(image).save(tmp_path / "photo.png")
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    expected = PAINTER.fill(image, hole).image
+    expected = INPAINTER.fill(image, hole).image
     for given_image, given_mask in [
         (tmp_path / "photo.png", str(tmp_path / "mask.png")),
         (Image.fromarray(image), Image.fromarray(mask)),
         (image, mask[..., None]),
     ]:
-        np.testing.assert_array_equal(PAINTER.fill(given_image, given_mask).image, expected)
+        np.testing.assert_array_equal(INPAINTER.fill(given_image, given_mask).image, expected)
 
 
 def test_mask_is_cut_at_128() -> None:
     image = noise(NATIVE, NATIVE, 3, "uint8")
     mask = np.zeros((NATIVE, NATIVE), np.uint8)
     mask[4, 4], mask[4, 5] = 127, 128
-    changed = (PAINTER.fill(image, mask).image != image).any(axis=2)
+    changed = (INPAINTER.fill(image, mask).image != image).any(axis=2)
     assert not changed[4, 4]
     assert changed.sum() <= 1
 
@@ -240,13 +240,13 @@ def test_mask_is_cut_at_128() -> None:
 def test_bad_input_is_refused() -> None:
     image, mask = noise(8, 8, 3, "uint8"), np.ones((8, 8), np.bool_)
     with pytest.raises(InputError, match="samples is 0"):
-        PAINTER.fill(image, mask, samples=0)
+        INPAINTER.fill(image, mask, samples=0)
     with pytest.raises(InputError, match="seed -1"):
-        PAINTER.fill(image, mask, seed=-1)
+        INPAINTER.fill(image, mask, seed=-1)
     with pytest.raises(MaskError, match="mask is 8x9"):
-        PAINTER.fill(image, np.ones((9, 8), np.bool_))
+        INPAINTER.fill(image, np.ones((9, 8), np.bool_))
     with pytest.raises(ImageError, match="float64"):
-        PAINTER.fill(image / 255, mask)
+        INPAINTER.fill(image / 255, mask)
     with pytest.raises(InputError, match="device 'abacus'"):
         choose_device("abacus")
     with pytest.raises(InputError, match="cannot be used here"):

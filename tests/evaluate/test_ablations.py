@@ -62,7 +62,7 @@ def test_variants_of_one_seed_differ_in_their_network_alone(ablations):
 def test_every_switch_of_the_network_has_a_variant(ablations):
     # The switches are the fields that are plain booleans about the paper's parts.
     additions = {"residual_output"}
-    switches = {one.name for one in fields(MedfeConfig) if one.type == "bool"} - additions
+    switches = {one.name for one in fields(MedfeConfig) if one.type is bool} - additions
     tried = {switch for variant in ablations.VARIANTS.values() for switch in variant.switches}
     assert switches == tried
 
@@ -154,7 +154,7 @@ def test_a_difference_is_bold_only_if_its_interval_leaves_zero_out(ablations, lo
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_in_the_same_table(ablations, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(ablations, "YARDSTICKS", ("psnr", "l1-hole"))  # LPIPS needs weights
+    monkeypatch.setattr(ablations, "MEASURED", ("psnr", "l1-hole"))  # LPIPS needs weights
     given = [str(photos), str(photos), "OUT", "--preset", "tiny", "--size", "64", "--steps", "3"]
     given += ["--batch-size", "1", "--photographs", "3", "--variants", "whole", "no-range"]
     given += ["--structures", str(tmp_path / "structures")]
@@ -182,7 +182,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_in_the_same_table(ablations, ph
 def test_variants_that_begin_trained_are_held_against_what_they_began_with(
     ablations, photos, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(ablations, "YARDSTICKS", ("psnr",))
+    monkeypatch.setattr(ablations, "MEASURED", ("psnr",))
     start = tmp_path / "trained.safetensors"
     torch.manual_seed(3)
     config = replace(tiny(), native_size=64)
@@ -205,7 +205,7 @@ def test_variants_that_begin_trained_are_held_against_what_they_began_with(
 def test_the_table_replaces_the_one_of_the_page_and_nothing_else(ablations, tmp_path):
     figure = {"mean": 24.0, "difference": 0.0, "difference_low": 0.0, "difference_high": 0.0}
     row = {"name": "whole", "label": "whole network", "parameters": 1234, "processor_seconds_per_step": 0.5}
-    row["figures"] = dict.fromkeys(ablations.YARDSTICKS, figure)
+    row["figures"] = dict.fromkeys(ablations.MEASURED, figure)
     document = {"budget": {"size": 64}, "variants": [row]}
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- ablations 64 -->\nold\n<!-- end of ablations 64 -->\nafter\n")

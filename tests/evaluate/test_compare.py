@@ -27,7 +27,7 @@ PROTOCOL = Protocol(size=32, metrics=METRICS)
 class Painter:
     """Answers with one grey everywhere, also where it must not."""
 
-    def __init__(self, name: str = "painter", grey: int = 128) -> None:
+    def __init__(self, name: str = "inpainter", grey: int = 128) -> None:
         self.name, self.grey = name, grey
         self.seen: list[tuple[np.ndarray, np.ndarray, int]] = []
 
@@ -284,7 +284,7 @@ def test_networks_see_each_answer_once_and_their_features_are_kept(folder, tmp_p
     assert seen == [1] * 20  # the inpainter tells no fingerprint
     assert again.sets == first.sets
     assert [(one.model, one.metric) for one in first.sets] == [
-        (model, name) for model in ("counting", "painter") for name in ("vgg-fd", "vgg-kd")
+        (model, name) for model in ("counting", "inpainter") for name in ("vgg-fd", "vgg-kd")
     ]
     assert any("fewer than 2,048" in warning for warning in first.warnings)
 

@@ -33,8 +33,8 @@ def answers_to(item: Item, count: int, seed: int = 1, memory: int | None = 7) ->
 @pytest.mark.parametrize("memory", [None, 0, 12345])
 def test_answers_come_back_as_they_were(tmp_path, item, memory):
     given = answers_to(item, 3, memory=memory)
-    Store(tmp_path, 0).keep_answers("painter 1", item, given)
-    kept = Store(tmp_path, 0).answers("painter 1", item, 3)
+    Store(tmp_path, 0).keep_answers("inpainter 1", item, given)
+    kept = Store(tmp_path, 0).answers("inpainter 1", item, 3)
     assert kept.timing == given.timing
     assert len(kept.images) == 3
     for ours, theirs in zip(kept.images, given.images, strict=True):
@@ -44,10 +44,10 @@ def test_answers_come_back_as_they_were(tmp_path, item, memory):
 def test_fewer_answers_are_the_first_of_more_and_more_are_not_there(tmp_path, item):
     given = answers_to(item, 3)
     store = Store(tmp_path, 0)
-    store.keep_answers("painter", item, given)
-    fewer = store.answers("painter", item, 2)
+    store.keep_answers("inpainter", item, given)
+    fewer = store.answers("inpainter", item, 2)
     assert [image.tobytes() for image in fewer.images] == [image.tobytes() for image in given.images[:2]]
-    assert store.answers("painter", item, 4) is None
+    assert store.answers("inpainter", item, 4) is None
 
 
 def test_painters_and_seeds_and_cases_are_told_apart(tmp_path, item):
@@ -61,44 +61,44 @@ def test_painters_and_seeds_and_cases_are_told_apart(tmp_path, item):
 
 def test_scores_are_added_to_those_that_are_known(tmp_path, item):
     store = Store(tmp_path, 0)
-    store.keep_scores("painter", item, 1, {"psnr": math.inf, "l1": 0.1})
-    store.keep_scores("painter", item, 1, {"lpips": 1 / 3})
-    assert store.scores("painter", item, 1) == {"psnr": math.inf, "l1": 0.1, "lpips": 1 / 3}
-    assert store.scores("painter", item, 2) == {}
+    store.keep_scores("inpainter", item, 1, {"psnr": math.inf, "l1": 0.1})
+    store.keep_scores("inpainter", item, 1, {"lpips": 1 / 3})
+    assert store.scores("inpainter", item, 1) == {"psnr": math.inf, "l1": 0.1, "lpips": 1 / 3}
+    assert store.scores("inpainter", item, 2) == {}
 
 
 def test_features_come_back_in_order(tmp_path, item):
     store = Store(tmp_path, 0)
     pool = np.arange(8, dtype=np.float32).reshape(2, 4)
     classes = np.ones((2, 3), np.float32)
-    store.keep_features("net", "painter", item, (pool, classes))
-    found = store.features("net", "painter", item, 2)
+    store.keep_features("net", "inpainter", item, (pool, classes))
+    found = store.features("net", "inpainter", item, 2)
     assert np.array_equal(found[0], pool)
     assert np.array_equal(found[1], classes)
-    assert store.features("net", "painter", item, 1) is None
-    assert store.features("other", "painter", item, 2) is None
+    assert store.features("net", "inpainter", item, 1) is None
+    assert store.features("other", "inpainter", item, 2) is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"{", b"\xff" * 40, b"[1, 2]", b'{"psnr": "x"}'])
 def test_damaged_files_count_as_absent(tmp_path, item, damage):
     store = Store(tmp_path, 0)
-    store.keep_answers("painter", item, answers_to(item, 1))
-    store.keep_scores("painter", item, 1, {"psnr": 1.0})
-    store.keep_features("net", "painter", item, (np.ones((1, 4), np.float32),))
+    store.keep_answers("inpainter", item, answers_to(item, 1))
+    store.keep_scores("inpainter", item, 1, {"psnr": 1.0})
+    store.keep_features("net", "inpainter", item, (np.ones((1, 4), np.float32),))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 3
     for path in files:
         path.write_bytes(damage)
-    assert store.answers("painter", item, 1) is None
-    assert store.scores("painter", item, 1) == {}
-    assert store.features("net", "painter", item, 1) is None
+    assert store.answers("inpainter", item, 1) is None
+    assert store.scores("inpainter", item, 1) == {}
+    assert store.features("net", "inpainter", item, 1) is None
 
 
 def test_truncated_files_count_as_absent_wherever_they_end(tmp_path, item):
     store = Store(tmp_path, 0)
-    store.keep_answers("painter", item, answers_to(item, 2))
+    store.keep_answers("inpainter", item, answers_to(item, 2))
     (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
     whole = path.read_bytes()
     for end in range(0, len(whole) - 1, 37):
         path.write_bytes(whole[:end])
-        assert store.answers("painter", item, 2) is None
+        assert store.answers("inpainter", item, 2) is None

@@ -25,10 +25,10 @@ def test_every_position_of_every_depth_is_scored():
 
 
 def test_the_direction_of_features_is_judged_not_their_length():
-    judge = FeatureDiscriminator().eval()
+    discriminator = FeatureDiscriminator().eval()
     ours = features()
     longer = {layer: maps * 37 for layer, maps in ours.items()}
-    for one, other in zip(judge(ours), judge(longer), strict=True):
+    for one, other in zip(discriminator(ours), discriminator(longer), strict=True):
         torch.testing.assert_close(one, other)
 
 
@@ -50,19 +50,19 @@ def test_depths_count_alike_and_no_hole_costs_nothing():
     assert generator_loss(fake, 0 * hole) == 0
 
 
-def test_a_judge_learns_to_tell_two_kinds_of_features_apart():
+def test_a_discriminator_learns_to_tell_two_kinds_of_features_apart():
     torch.manual_seed(0)
-    judge = FeatureDiscriminator(width=8)
+    discriminator = FeatureDiscriminator(width=8)
     hole = torch.ones(2, 1, 32, 32)
-    optimiser = torch.optim.Adam(judge.parameters(), lr=2e-2)
+    optimizer = torch.optim.Adam(discriminator.parameters(), lr=2e-2)
     losses = []
     for step in range(150):
         real, fake = features(step), features(step + 1000)
         fake = {layer: maps.square() for layer, maps in fake.items()}  # sparser
-        loss = discriminator_loss(judge(real), judge(fake), hole)
-        optimiser.zero_grad()
+        loss = discriminator_loss(discriminator(real), discriminator(fake), hole)
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[0] == pytest.approx(2, abs=0.3)
     assert losses[-1] < 1.3

@@ -54,9 +54,9 @@ def test_first_block_equals_scipy_correlation_of_the_normalised_picture(vgg):
 
 def test_unnormalised_picture_is_fed_as_it_is(vgg):
     image = picture()
-    normalised = (image - vgg.shift) / vgg.scale
-    torch.testing.assert_close(vgg(image)["relu2_1"], vgg(normalised, normalise=False)["relu2_1"])
-    assert not torch.allclose(vgg(image)["relu2_1"], vgg(image, normalise=False)["relu2_1"])
+    normalized = (image - vgg.shift) / vgg.scale
+    torch.testing.assert_close(vgg(image)["relu2_1"], vgg(normalized, normalize=False)["relu2_1"])
+    assert not torch.allclose(vgg(image)["relu2_1"], vgg(image, normalize=False)["relu2_1"])
 
 
 @pytest.mark.parametrize("last", ["relu1_1", "relu3_3", "relu4_1"])

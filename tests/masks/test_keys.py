@@ -32,9 +32,9 @@ def test_an_alpha_that_none_or_all_are_below_is_refused(below):
 @pytest.mark.parametrize(("kind", "scale"), DEPTHS)
 @pytest.mark.parametrize("channels", [3, 4])
 def test_the_greatest_difference_of_the_three_colours_decides(kind, scale, channels):
-    colours = [(250, 5, 250), (239, 16, 239), (238, 0, 255), (255, 17, 255), (255, 0, 0)]
+    colors = [(250, 5, 250), (239, 16, 239), (238, 0, 255), (255, 17, 255), (255, 0, 0)]
     pixels = np.zeros((1, 5, channels), kind)
-    pixels[0, :, :3] = np.array(colours) * scale
+    pixels[0, :, :3] = np.array(colors) * scale
     hole = hole_from_color(pixels, (255, 0, 255), tolerance=16)
     assert hole.tolist() == [[True, True, False, False, False]]
 

@@ -108,13 +108,13 @@ def scores(seed: int) -> list[torch.Tensor]:
 
 def test_adversarial_losses_equal_loops_and_mirror_each_other():
     real, fake = scores(0), scores(10)
-    judges, network = objective.discriminator_loss(real, fake), objective.generator_loss(real, fake)
-    assert float(judges) == pytest.approx(relativistic_by_loops(real, fake, 1.0), rel=1e-5)
+    discriminators, network = objective.discriminator_loss(real, fake), objective.generator_loss(real, fake)
+    assert float(discriminators) == pytest.approx(relativistic_by_loops(real, fake, 1.0), rel=1e-5)
     assert float(network) == pytest.approx(relativistic_by_loops(real, fake, -1.0), rel=1e-5)
     assert float(network) == pytest.approx(float(objective.discriminator_loss(fake, real)), rel=1e-5)
 
 
-def test_judges_are_content_when_photographs_score_one_above():
+def test_discriminators_are_content_when_photographs_score_one_above():
     fake = [torch.full((2, 1, 2, 2), 0.3)]
     real = [torch.full((2, 1, 2, 2), 1.3)]
     assert float(objective.discriminator_loss(real, fake)) == pytest.approx(0, abs=1e-10)

@@ -342,11 +342,11 @@ def test_photo_and_mask_are_turned_alike_and_written_upright(
     blob = Image.new("L", (9, 5))
     blob.paste(255, (1, 1, 4, 3))
     upright = oriented(tmp_path / f"mask{ending}", blob, orientation) >= 128
-    colours = oriented(tmp_path / f"in{ending}", smooth(5, 9), orientation)
+    colors = oriented(tmp_path / f"in{ending}", smooth(5, 9), orientation)
     photo = read_photo(tmp_path / f"in{ending}")
-    np.testing.assert_array_equal(photo.pixels, colours)
+    np.testing.assert_array_equal(photo.pixels, colors)
     with Image.open(tmp_path / f"in{ending}") as opened:
-        np.testing.assert_array_equal(read_photo(opened).pixels, colours)
+        np.testing.assert_array_equal(read_photo(opened).pixels, colors)
     with Image.open(tmp_path / f"mask{ending}") as opened:
         np.testing.assert_array_equal(read_hole(opened, photo.height, photo.width), upright)
     np.testing.assert_array_equal(read_hole(tmp_path / f"mask{ending}", photo.height, photo.width), upright)

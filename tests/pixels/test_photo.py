@@ -115,14 +115,14 @@ def test_transparent_level_of_a_16_bit_png_becomes_alpha(tmp_path: Path, channel
 
 
 def test_palette_grey_with_alpha_and_one_bit_are_expanded(tmp_path: Path) -> None:
-    colours = Image.fromarray(noise(6, 6, 3, "uint8")).quantize(9)
-    colours.save(tmp_path / "palette.png")
+    colors = Image.fromarray(noise(6, 6, 3, "uint8")).quantize(9)
+    colors.save(tmp_path / "palette.png")
     np.testing.assert_array_equal(
-        read_photo(tmp_path / "palette.png").pixels, np.array(colours.convert("RGB"))
+        read_photo(tmp_path / "palette.png").pixels, np.array(colors.convert("RGB"))
     )
-    colours.save(tmp_path / "clear.png", transparency=2)
+    colors.save(tmp_path / "clear.png", transparency=2)
     read = read_photo(tmp_path / "clear.png").pixels
-    np.testing.assert_array_equal(read[..., 3], np.where(np.array(colours) == 2, 0, 255))
+    np.testing.assert_array_equal(read[..., 3], np.where(np.array(colors) == 2, 0, 255))
     grey = Image.fromarray(noise(6, 6, 3, "uint8")).convert("LA")
     grey.save(tmp_path / "la.png")
     np.testing.assert_array_equal(read_photo(tmp_path / "la.png").pixels, np.array(grey)[..., [0, 0, 0, 1]])

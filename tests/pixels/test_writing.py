@@ -64,13 +64,13 @@ def test_lossless_formats_give_every_pixel_back(
         return
     write_photo(Photo(pixels), path)
     read = read_photo(path).pixels
-    colours = pixels if channels else pixels[..., None]
+    colors = pixels if channels else pixels[..., None]
     read = read if read.ndim == 3 else read[..., None]
     if read.shape[2] == 4 and channels != 4:
         raise AssertionError("alpha came from nowhere")
     if ending == ".webp" and read.shape[2] == 3 and channels == 4:  # WebP drops an alpha that is all opaque
-        colours = colours[..., :3]
-    np.testing.assert_array_equal(read, np.broadcast_to(colours, read.shape))
+        colors = colors[..., :3]
+    np.testing.assert_array_equal(read, np.broadcast_to(colors, read.shape))
     assert list(path.parent.iterdir()) == [path]
 
 

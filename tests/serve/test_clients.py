@@ -68,11 +68,11 @@ import json, sys
 import numpy as np
 import twofold
 from serve.live import picture
-painters = {}
+inpainters = {}
 for name, path, number, samples, options in json.loads(sys.argv[2]):
     kind = path, str(options)
-    painters[kind] = painters.get(kind) or twofold.load(path, options=options)
-    result = painters[kind].fill(*picture(number), samples=samples, seed=number)
+    inpainters[kind] = inpainters.get(kind) or twofold.load(path, options=options)
+    result = inpainters[kind].fill(*picture(number), samples=samples, seed=number)
     for sample in result.samples:
         np.save(f"{sys.argv[1]}/{name}-{number}-{sample.index}.npy", sample.image)
     print(json.dumps([result.ranking, [sample.log_likelihood for sample in result.samples]]))

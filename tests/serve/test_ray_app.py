@@ -72,12 +72,12 @@ def test_both_replicas_run_and_every_client_gets_its_own_picture(client: httpx.C
 
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(ask, range(PICTURES)))
-    painter = twofold.load("opencv-telea")
+    inpainter = twofold.load("opencv-telea")
     for seed, answer in enumerate(answers):
         assert answer.status_code == 200, answer.text
         photo, mask = scene(seed)
         ours = pixels_of(answer.json()["samples"][0]["image"])
-        assert np.array_equal(ours, painter.fill(photo, mask).image)
+        assert np.array_equal(ours, inpainter.fill(photo, mask).image)
 
     texts = metrics_of_both(client)
     assert len(texts) == 2

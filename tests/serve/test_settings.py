@@ -21,7 +21,7 @@ def test_a_server_serves_the_bundled_models_to_its_own_machine() -> None:
 
 
 def test_names_of_models_tell_no_paths(tmp_path: Path) -> None:
-    folder = tmp_path / "painter-2.5"
+    folder = tmp_path / "inpainter-2.5"
     folder.mkdir()
     (folder / "model.safetensors").touch()
     file = tmp_path / "secret" / "lama.v2.onnx"
@@ -30,8 +30,8 @@ def test_names_of_models_tell_no_paths(tmp_path: Path) -> None:
     settings = Settings(
         models=(str(folder), str(folder / "model.safetensors") + "x", str(file), f"mine={file}", "patchmatch")
     )
-    assert settings.names == ("painter-2.5", "model.safetensorsx", "lama.v2", "mine", "patchmatch")
-    assert Settings(models=(str(folder / "model.safetensors"),)).names == ("painter-2.5",)
+    assert settings.names == ("inpainter-2.5", "model.safetensorsx", "lama.v2", "mine", "patchmatch")
+    assert Settings(models=(str(folder / "model.safetensors"),)).names == ("inpainter-2.5",)
     tool = Settings(models=(Typed("cmd: /opt/tools/fill.py --fast {image} {mask} {out}"),))
     assert tool.names == ("fill",)
 

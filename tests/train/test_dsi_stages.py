@@ -208,9 +208,9 @@ def test_numbers_that_are_not_finite_stop_the_run_and_keep_the_last_checkpoint(
     module = STAGES[stage][2]
     optimizer_step = module.optimizer_step
 
-    def broken(parameters, optimiser, loss, context, **rest):
+    def broken(parameters, optimizer, loss, context, **rest):
         bad = loss * math.inf if context.step == 4 else loss
-        return optimizer_step(parameters, optimiser, bad, context, **rest)
+        return optimizer_step(parameters, optimizer, bad, context, **rest)
 
     monkeypatch.setattr(module, "optimizer_step", broken)
     with pytest.raises(TrainingError, match=r"gradient of the .+ loss .+ at step 4"):
@@ -239,7 +239,7 @@ def test_black_photographs_do_not_break_anything(tmp_path, vqvae):
         )
 
 
-def test_validation_judges_each_stage(photos, tmp_path, vqvae, monkeypatch):
+def test_validation_looks_at_each_stage(photos, tmp_path, vqvae, monkeypatch):
     from twofold.train import run_dsi
 
     monkeypatch.setattr(
@@ -258,7 +258,7 @@ def test_validation_judges_each_stage(photos, tmp_path, vqvae, monkeypatch):
         assert names <= line.keys()
 
 
-def test_a_judge_of_features_survives_a_break(photos, tmp_path, vqvae, monkeypatch):
+def test_a_discriminator_of_features_survives_a_break(photos, tmp_path, vqvae, monkeypatch):
     monkeypatch.setattr(dsi_texture, "pretrained_vgg16", lambda path: given)
     torch.manual_seed(0)
     given = VGG16()

@@ -111,7 +111,7 @@ def test_the_composited_features_ignore_the_known_part(untrained_vgg):
 def test_the_learning_rate_follows_the_schedule():
     scheduled = recipe(replace(tiny_recipe(), schedule="cosine", learning_rate=1.0))
     scheduled.step(batch(), context(5))
-    assert [o.param_groups[0]["lr"] for o in scheduled.optimisers.values()] == pytest.approx([0.51, 0.51])
+    assert [o.param_groups[0]["lr"] for o in scheduled.optimizers.values()] == pytest.approx([0.51, 0.51])
 
 
 def test_same_seed_gives_the_same_network():
@@ -119,37 +119,37 @@ def test_same_seed_gives_the_same_network():
     assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
 
 
-def judged(**changes):
+def compared(**changes):
     weights = LossWeights(perceptual=0.0, style=0.0, adversarial=0.0, feature_adversarial=0.1)
     return replace(tiny_recipe(), weights=weights, composited=True, **changes)
 
 
-def test_fills_can_be_judged_by_features(untrained_vgg):
-    ours = recipe(judged())
+def test_fills_can_be_compared_by_features(untrained_vgg):
+    ours = recipe(compared())
     before = {name: value.clone() for name, value in ours.networks["feature_judge"].state_dict().items()}
     losses = ours.step(batch(), context())
     assert losses.keys() == {"reconstruction", "supervision", "feature_adversarial", "feature judge", "total"}
     after = ours.networks["feature_judge"].state_dict()
     assert all(not torch.equal(after[name], before[name]) for name in before if name.endswith("original"))
     assert all(parameter.requires_grad for parameter in ours.networks["feature_judge"].parameters())
-    assert ours.optimisers.keys() == {"generator", "feature_judge"}
+    assert ours.optimizers.keys() == {"generator", "feature_judge"}
 
 
-def test_the_judge_of_features_moves_the_network(untrained_vgg):
-    alone = replace(judged().weights, reconstruction=0.0, supervision=0.0)
-    ours = recipe(replace(judged(), weights=alone))
+def test_the_discriminator_of_features_moves_the_network(untrained_vgg):
+    alone = replace(compared().weights, reconstruction=0.0, supervision=0.0)
+    ours = recipe(replace(compared(), weights=alone))
     start = {name: value.clone() for name, value in ours.generator.named_parameters()}
     ours.step(batch(), context())
     moved = [name for name, value in ours.generator.named_parameters() if not torch.equal(value, start[name])]
     assert len(moved) > len(start) / 2
 
 
-def test_the_judge_of_features_joins_at_its_step(untrained_vgg):
-    ours = recipe(judged(adversarial_from=3))
+def test_the_discriminator_of_features_joins_at_its_step(untrained_vgg):
+    ours = recipe(compared(adversarial_from=3))
     assert "feature_adversarial" not in ours.step(batch(), context(2))
     assert "feature_adversarial" in ours.step(batch(), context(3))
 
 
-def test_features_of_pictures_that_are_not_composited_are_not_judged(untrained_vgg):
+def test_features_of_pictures_that_are_not_composited_are_not_compared(untrained_vgg):
     with pytest.raises(InputError, match=r"--recipe\.composited"):
-        recipe(replace(judged(), composited=False))
+        recipe(replace(compared(), composited=False))

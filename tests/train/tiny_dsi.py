@@ -63,10 +63,10 @@ def die_at(stage, step):
     module = STAGES[stage][2]
     optimizer_step = module.optimizer_step
 
-    def deadly(parameters, optimiser, loss, context, **rest):
+    def deadly(parameters, optimizer, loss, context, **rest):
         if context.step == step:
             os.kill(os.getpid(), signal.SIGKILL)
-        return optimizer_step(parameters, optimiser, loss, context, **rest)
+        return optimizer_step(parameters, optimizer, loss, context, **rest)
 
     module.optimizer_step = deadly
 

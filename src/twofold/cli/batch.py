@@ -52,11 +52,11 @@ class BatchOptions:
     samples: int = 1
     """Answers to each picture: NAME-1.png, NAME-2.png, ..."""
     temperature: float | None = None
-    """Of models that sample, see twofold fill."""
+    """How models that sample do so; see twofold fill."""
     top_k: int | None = None
-    """Of models that sample, see twofold fill."""
+    """How models that sample do so; see twofold fill."""
     top_p: float | None = None
-    """Of models that sample, see twofold fill."""
+    """How models that sample do so; see twofold fill."""
     format: Literal["png", "webp", "tif", "jpg", "keep"] = "png"
     """Ending of the outputs; all but jpg are lossless. keep: the picture's own where it is lossless."""
     device: str = "auto"
@@ -64,7 +64,7 @@ class BatchOptions:
     workers: int | None = None
     """Processes, or Ray actors. None: one a GPU, or one a core as far as memory goes."""
     threads: int = 1
-    """Of each worker. With another number, networks round a few pixels in another way."""
+    """Run each worker on this many threads. With another number, networks round a few pixels differently."""
     timeout: float | None = None
     """Seconds that one picture may take before it counts as failed. None: as long as it takes."""
     shard: str | None = None

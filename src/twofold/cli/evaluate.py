@@ -52,7 +52,7 @@ class EvaluateOptions:
     size: int | None = None
     """Side of the crops instead of the protocol's, in pixels."""
     seed: int = 0
-    """Of holes and answers: the same seed gives the same report."""
+    """Draw holes and answers by this seed: the same seed gives the same report."""
     limit: int | None = None
     """Only the first so many photographs."""
     out: Path | None = None
@@ -66,13 +66,13 @@ class EvaluateOptions:
     export: Path | None = None
     """Write the damaged pictures and masks to this folder, for tools that cannot be called, and stop."""
     parts: str | None = None
-    """Judge the parts of this DSI model, each by itself, instead of comparing models."""
+    """Validate the parts of this DSI model, each by itself, instead of comparing models."""
     sweep: str | None = None
     """Draw quality against diversity of this model that samples, over temperatures and top-ps."""
     temperatures: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
-    """Of --sweep."""
+    """Sweep over these temperatures."""
     top_ps: tuple[float, ...] = (1.0,)
-    """Of --sweep."""
+    """Sweep over these top-ps."""
     device: str = "auto"
     """auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1, mps."""
 

@@ -24,9 +24,9 @@ class SamplingOptions:
     is missing; from 6 on, the encoder sees nothing of the hole there. None samples every code, known or
     not, as the paper does."""
     passes: int = 10
-    """Of networks that decode in parallel: passes in which all codes are drawn; others do not look at it."""
+    """Draw all codes in so many passes; only networks that decode in parallel look at it."""
     confidence_noise: float = 1.0
-    """Of the same: how much chance decides which codes a pass keeps, fading to nothing over the passes; 0:
+    """How much chance decides which codes such a pass keeps, fading to nothing over the passes; 0: it keeps
     the likeliest."""
     RETIRED: ClassVar[dict[str, str]] = {"precision": "float32"}
     """Options that earlier weights name, with the one value that they may have: what is always done now."""

@@ -246,9 +246,9 @@ def difference(one: Sample, other: Sample) -> float:
     Alpha is the same in both and does not count.
     """
     scale = 257 if one.image.dtype == np.uint16 else 1
-    return float(np.abs(_colours(one) - _colours(other)).mean()) / scale
+    return float(np.abs(_colors(one) - _colors(other)).mean()) / scale
 
 
-def _colours(candidate: Sample) -> npt.NDArray[np.int32]:
+def _colors(candidate: Sample) -> npt.NDArray[np.int32]:
     missing = candidate.image.astype(np.int32)
     return missing[:, :3] if missing.ndim == 2 else missing

@@ -287,8 +287,8 @@ def _names(protocol: Protocol) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The metrics to be measured, and a warning for those that cannot be."""
     names = list(protocol.metrics)
     if protocol.samples > 1:
-        judged = [name for name in of_kind(names, "picture") if metric(name).better != "neither"]
-        best = [BEST + name for name in judged]
+        ranked = [name for name in of_kind(names, "picture") if metric(name).better != "neither"]
+        best = [BEST + name for name in ranked]
         return tuple(dict.fromkeys([*names, *best, "diversity", "diversity-hole"])), ()
     alone = of_kind(names, "answers")
     if not alone:

@@ -1,4 +1,4 @@
-"""The protocols of the papers of this field, as far as their texts and code tell: a literal table.
+"""The protocols of the papers of this field, as far as their texts and code tell: one table.
 
 Where a paper is silent, ``unknown`` says so, and says what is done here instead. Figures by these protocols
 compare models with each other under one paper's conventions; they equal the paper's own figures only with

@@ -38,7 +38,7 @@ class LPIPSHeads(nn.Module):
     """The learned weights of the distance, for features that are already computed.
 
     A training step that has VGG-16 features for its perceptual loss gets LPIPS for next to nothing,
-    provided that the features are of images normalised for ImageNet (``normalise=True``).
+    provided that the features are of images normalised for ImageNet (``normalize=True``).
     """
 
     def __init__(self, net: Net) -> None:
@@ -50,7 +50,7 @@ class LPIPSHeads(nn.Module):
                 self.register_buffer(layer, weight, persistent=False)
 
     def forward(self, features: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> Float[Tensor, " b"]:
-        """Give the LPIPS distance of two feature sets, summed over layers [LPIPS Eq. 1].
+        """Give the LPIPS distance of two feature sets, summed over layers [LPIPS: distance].
 
         Args:
             features: name -> [b c h w] for at least the layers compared; other entries are not read.

@@ -46,13 +46,13 @@ class VGG16(nn.Module):
         self.requires_grad_(False)
 
     def forward(
-        self, image: Image, *, normalise: bool = True, up_to: str = "relu5_3"
+        self, image: Image, *, normalize: bool = True, up_to: str = "relu5_3"
     ) -> dict[str, Float[Tensor, "_ _ _ _"]]:
         """Give the feature maps of ``image``, shallow to deep.
 
         Args:
             image: [b 3 h w] in [-1, 1]; height and width at least 16 for the deepest block.
-            normalise: bring the image to ImageNet's mean and deviation first, as the network was
+            normalize: bring the image to ImageNet's mean and deviation first, as the network was
                 trained. False feeds the image as it is, in [-1, 1].
             up_to: name of the deepest feature map that is needed; deeper ones are not computed.
 
@@ -70,7 +70,7 @@ class VGG16(nn.Module):
                 f"image is {image.shape[-2]}x{image.shape[-1]} but {up_to} needs at least {least}x{least}; "
                 f"give a larger image or a shallower up_to"
             )
-        x = (image - self.shift) / self.scale if normalise else image
+        x = (image - self.shift) / self.scale if normalize else image
         x = x.to(self.shift.dtype)  # the dtype of the weights, which may have been cast
         features: dict[str, Tensor] = {}
         for name, convolution in zip(LAYERS, self.convolutions, strict=True):

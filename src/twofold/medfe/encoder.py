@@ -27,7 +27,7 @@ class Encoder(nn.Module):
         super().__init__()
         channels = (INPUT_CHANNELS, *config.encoder_channels)
         self.stages = nn.ModuleList(
-            EncoderStage(channels[i], channels[i + 1], config.norm, normalised=0 < i < 5) for i in range(6)
+            EncoderStage(channels[i], channels[i + 1], config.norm, normalized=0 < i < 5) for i in range(6)
         )
         self.middle = nn.Sequential(
             *(ResidualBlock(channels[-1], config.norm, padding) for _ in range(config.residual_blocks))
@@ -52,10 +52,10 @@ class Encoder(nn.Module):
 class EncoderStage(nn.Module):
     """A 4x4 convolution of stride 2, normalised except in the first and the last stage."""
 
-    def __init__(self, in_channels: int, out_channels: int, norm: Norm, *, normalised: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm, *, normalized: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1)
-        self.norm = ChannelNorm(norm, out_channels) if normalised else None
+        self.norm = ChannelNorm(norm, out_channels) if normalized else None
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """Halve height and width."""

@@ -1,1 +1,1 @@
-"""Yardsticks on finished pictures: numpy in, one number out."""
+"""Metrics of finished pictures: numpy in, one number out."""

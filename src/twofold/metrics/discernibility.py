@@ -30,7 +30,7 @@ class Discernibility:
 def discernibility(features: npt.ArrayLike, reference: npt.ArrayLike) -> Discernibility:
     """Fit a linear support vector machine to both sets, and count what it gets wrong.
 
-    It is judged on the rows that it was fitted to, as in the paper's code and MAT's: so with fewer rows
+    It is scored on the rows that it was fitted to, as in the paper's code and MAT's: so with fewer rows
     than columns it is hardly ever deceived, and a figure means something only beside others of as many
     rows. Both take the 2048 pool features of Inception.
 

@@ -129,10 +129,10 @@ def check_format(format: str, photo: Photo) -> None:
         ImageError: if the format cannot hold its depth, alpha or size.
     """
     kind, pixels = format.upper(), photo.pixels
-    colours = pixels.ndim == 3 and pixels.shape[2] > 1
-    if pixels.dtype == np.uint16 and (kind not in ("PNG", "TIFF") or (kind == "TIFF" and colours)):
+    colors = pixels.ndim == 3 and pixels.shape[2] > 1
+    if pixels.dtype == np.uint16 and (kind not in ("PNG", "TIFF") or (kind == "TIFF" and colors)):
         raise ImageError(f"a picture of 16 bits would lose 8 of them as {format}; ask for png")
-    if kind == "JPEG" and colours and pixels.shape[2] == 4:
+    if kind == "JPEG" and colors and pixels.shape[2] == 4:
         raise ImageError("a picture with transparency cannot be a JPEG; ask for png or webp")
     if kind in LONGEST and max(pixels.shape[:2]) > LONGEST[kind]:
         raise ImageError(f"{format} ends at {LONGEST[kind]} pixels a side; ask for png")

@@ -22,7 +22,7 @@ def save_checkpoint(
 
     Args:
         folder: folder of the run.
-        recipe: networks and optimisers to save.
+        recipe: networks and optimizers to save.
         average: averaged weights to save.
         step: steps done.
         run: what a resumed run must agree on (seed, batch size, ...): JSON values only.
@@ -33,7 +33,8 @@ def save_checkpoint(
         "run": run,
         "recipe": recipe.describe(),
         "networks": {name: network.state_dict() for name, network in recipe.networks.items()},
-        "optimisers": {name: optimiser.state_dict() for name, optimiser in recipe.optimisers.items()},
+        # Spelt as in the checkpoints of trainings that are under way.
+        "optimisers": {name: optimizer.state_dict() for name, optimizer in recipe.optimizers.items()},
         "average": average.network.state_dict(),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,7 @@ def restore_checkpoint(path: Path, recipe: Recipe, average: WeightAverage, run: 
             )
     for name, network in recipe.networks.items():
         network.load_state_dict(state["networks"][name])
-    for name, optimiser in recipe.optimisers.items():
-        optimiser.load_state_dict(state["optimisers"][name])
+    for name, optimizer in recipe.optimizers.items():
+        optimizer.load_state_dict(state["optimisers"][name])
     average.network.load_state_dict(state["average"])
     return int(state["step"])

@@ -1,4 +1,4 @@
-"""Structures as a structure generator samples them: what a painter will meet, to learn from.
+"""Structures as a structure generator samples them: what a texture generator will meet, to learn from.
 
 An addition beside the paper, whose texture generator sees true structures alone while it is trained.
 """

@@ -30,7 +30,7 @@ PAPER_RATE = 0.18 * 128**-0.5 * PAPER_WARMUP**-0.35
 
 @dataclass(frozen=True)
 class StructureRecipeConfig:
-    """Networks, loss and optimiser of a structure generator's training; the defaults are the paper's."""
+    """Networks, loss and optimizer of a structure generator's training; the defaults are the paper's."""
 
     network: DsiConfig = field(default_factory=DsiConfig)
     """Sizes; the VQ-VAE is given and stays as it is, the structure generator is trained."""
@@ -78,7 +78,7 @@ class StructureRecipe:
     """The structure generator and one step of it.
 
     Args:
-        config: sizes, loss and optimiser.
+        config: sizes, loss and optimizer.
         device: where to train.
         start: weights of ``Dsi``: the VQ-VAE's, which are needed, and the structure generator's, if any.
         seed: of the initial weights.
@@ -108,7 +108,7 @@ class StructureRecipe:
         self.dsi.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # stubs lack it
         self.networks: dict[str, nn.Module] = {"dsi": self.dsi}
         adam = Adam(self.generator.parameters(), lr=config.learning_rate, betas=config.betas)
-        self.optimisers: dict[str, Optimizer] = {"structure": adam}
+        self.optimizers: dict[str, Optimizer] = {"structure": adam}
 
     def describe(self) -> dict[str, Any]:
         """The configuration as JSON values."""
@@ -138,7 +138,7 @@ class StructureRecipe:
         factor = learning_rate_factor(context.step, context.steps, kind=config.schedule, warmup=config.warmup)
         optimizer_step(
             self.generator.parameters(),
-            self.optimisers["structure"],
+            self.optimizers["structure"],
             total,
             context,
             name="structure",

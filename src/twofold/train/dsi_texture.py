@@ -51,7 +51,7 @@ class TextureLossWeights:
 
 @dataclass(frozen=True)
 class TextureRecipeConfig:
-    """Networks, losses and optimiser of a texture generator's training; the defaults are the paper's."""
+    """Networks, losses and optimizer of a texture generator's training; the defaults are the paper's."""
 
     network: DsiConfig = field(default_factory=DsiConfig)
     """Sizes; the VQ-VAE is given and stays as it is, texture generator and discriminator are trained."""
@@ -108,7 +108,7 @@ class TextureRecipe:
     """The texture generator, its discriminator, and one adversarial step over them.
 
     Args:
-        config: sizes, losses and optimiser.
+        config: sizes, losses and optimizer.
         device: where to train.
         start: weights of ``Dsi``: the VQ-VAE's, which are needed, and those of this stage, if any.
         seed: of the initial weights.
@@ -155,14 +155,14 @@ class TextureRecipe:
         if config.weights.lpips:
             self.lpips = LPIPSHeads("vgg").to(device)
         self.networks: dict[str, nn.Module] = {"dsi": self.dsi}
-        self.optimisers: dict[str, Optimizer] = {"texture": self._adam(self.generator)}
+        self.optimizers: dict[str, Optimizer] = {"texture": self._adam(self.generator)}
         if config.weights.adversarial:
-            self.optimisers["discriminator"] = self._adam(self.discriminator)
+            self.optimizers["discriminator"] = self._adam(self.discriminator)
         self.adversary: FeatureAdversary | None = None
         if config.weights.feature_adversarial:
             self.adversary = FeatureAdversary(device, betas=config.betas, seed=seed)
             self.networks["feature_judge"] = self.adversary.discriminator
-            self.optimisers["feature_judge"] = self.adversary.optimiser
+            self.optimizers["feature_judge"] = self.adversary.optimizer
 
     def _adam(self, network: nn.Module) -> Optimizer:
         return Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
@@ -192,7 +192,7 @@ class TextureRecipe:
         answer = answer.float()
         composited = torch.where(hole > 0, answer, image)
         terms = self._terms(answer, composited, codes, truth.texture.codes, batch, context)
-        by_features, judge = self._feature_terms(composited, image, hole, rate, context)
+        by_features, seen = self._feature_terms(composited, image, hole, rate, context)
         terms |= by_features
         adversarial = bool(config.weights.adversarial) and context.step >= config.adversarial_from
         if adversarial:
@@ -204,14 +204,14 @@ class TextureRecipe:
         total = torch.stack([getattr(config.weights, name) * term for name, term in terms.items()]).sum()
         optimizer_step(
             self.generator.parameters(),
-            self.optimisers["texture"],
+            self.optimizers["texture"],
             total,
             context,
             name="texture",
             learning_rate=rate,
             clip=config.clip,
         )
-        figures = judge | {name: term.detach() for name, term in terms.items()}
+        figures = seen | {name: term.detach() for name, term in terms.items()}
         if adversarial:
             figures["discriminator"] = self._discriminator_step(
                 image, composited.detach(), hole, rate, context
@@ -283,7 +283,7 @@ class TextureRecipe:
         loss = objective.discriminator_loss(real, fake)
         optimizer_step(
             self.discriminator.parameters(),
-            self.optimisers["discriminator"],
+            self.optimizers["discriminator"],
             loss,
             context,
             name="discriminator",

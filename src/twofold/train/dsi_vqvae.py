@@ -22,7 +22,7 @@ from twofold.train.schedule import Schedule, learning_rate_factor
 
 @dataclass(frozen=True)
 class VqvaeRecipeConfig:
-    """Networks, losses and optimiser of a VQ-VAE training; the defaults are the paper's."""
+    """Networks, losses and optimizer of a VQ-VAE training; the defaults are the paper's."""
 
     network: DsiConfig = field(default_factory=DsiConfig)
     """Sizes; only the VQ-VAE is built and trained."""
@@ -83,7 +83,7 @@ class VqvaeRecipe:
     """The VQ-VAE and one step of it.
 
     Args:
-        config: sizes, losses and optimiser.
+        config: sizes, losses and optimizer.
         device: where to train.
         seed: of the initial weights.
         start: weights of ``Dsi`` to begin with (only the VQ-VAE's are taken); None starts afresh.
@@ -124,7 +124,7 @@ class VqvaeRecipe:
         self.networks: dict[str, nn.Module] = {"dsi": self.dsi, "averages": self.averages}
         trained = [parameter for parameter in self.dsi.parameters() if parameter.requires_grad]
         adam = Adam(trained, lr=config.learning_rate, betas=config.betas)
-        self.optimisers: dict[str, Optimizer] = {"dsi": adam}
+        self.optimizers: dict[str, Optimizer] = {"dsi": adam}
 
     def _codebooks(self) -> dict[str, Codebook]:
         vqvae = self.dsi.vqvae
@@ -165,7 +165,7 @@ class VqvaeRecipe:
         factor = learning_rate_factor(context.step, context.steps, kind=config.schedule, warmup=config.warmup)
         optimizer_step(
             self.dsi.parameters(),
-            self.optimisers["dsi"],
+            self.optimizers["dsi"],
             total,
             context,
             name="VQ-VAE",

@@ -20,14 +20,14 @@ class FeatureAdversary:
 
     Attributes:
         discriminator: the network; a recipe lists it among its own, so that it is saved and restored.
-        optimiser: over its weights.
+        optimizer: over its weights.
     """
 
     def __init__(self, device: torch.device, *, betas: tuple[float, float], seed: int) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.discriminator = FeatureDiscriminator().to(device)
-        self.optimiser = Adam(self.discriminator.parameters(), betas=betas)
+        self.optimizer = Adam(self.discriminator.parameters(), betas=betas)
 
     def step(
         self, views: FeatureViews, context: StepContext, *, learning_rate: float
@@ -50,7 +50,7 @@ class FeatureAdversary:
         )
         optimizer_step(
             self.discriminator.parameters(),
-            self.optimiser,
+            self.optimizer,
             own,
             context,
             name="feature judge",

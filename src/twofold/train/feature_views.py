@@ -34,7 +34,7 @@ def feature_views(
     context: StepContext,
     *,
     size: int = 0,
-    normalise: bool = True,
+    normalize: bool = True,
 ) -> FeatureViews:
     """Look at fills and photographs.
 
@@ -45,7 +45,7 @@ def feature_views(
         hole: 1 = missing.
         context: of the step, which the crops follow from.
         size: side of a crop around the hole; 0, or no less than the pictures have: the whole picture.
-        normalise: bring pictures to ImageNet's statistics.
+        normalize: bring pictures to ImageNet's statistics.
     """
     if 0 < size < min(image.shape[-2:]):
         rank, count = context.fabric.global_rank, len(image)
@@ -53,9 +53,9 @@ def feature_views(
         corners = hole_corners(hole, size, [context.seed + first + slot for slot in range(count)])
         fill, image, hole = (crop(one, corners, size) for one in (fill, image, hole))
     with context.fabric.autocast():
-        ours = vgg(fill, normalise=normalise)
+        ours = vgg(fill, normalize=normalize)
         with torch.no_grad():
-            theirs = vgg(image, normalise=normalise)
+            theirs = vgg(image, normalize=normalize)
     return FeatureViews(_in_float32(ours), _in_float32(theirs), hole)
 
 

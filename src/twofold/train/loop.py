@@ -112,7 +112,7 @@ def train(
         batches: gives each process its batches; batch ``s`` must depend on ``s`` alone.
         config: length, intervals and folder.
         fabric: device and processes.
-        validator: judges the averaged network; None goes without.
+        validator: validates the averaged network; None goes without.
 
     Returns:
         The file of averaged weights, in the release format.

@@ -50,7 +50,7 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class MedfeRecipeConfig:
-    """Network, losses and optimiser of a MEDFE training."""
+    """Network, losses and optimizer of a MEDFE training."""
 
     network: MedfeConfig = field(default_factory=MedfeConfig)
     """Sizes and mode of the network."""
@@ -128,7 +128,7 @@ class MedfeRecipe:
     """MEDFE's networks, and one adversarial step over them.
 
     Args:
-        config: network, losses and optimiser.
+        config: network, losses and optimizer.
         device: where to train.
         seed: of the initial weights.
         vgg: VGG-16 weights file; None looks where ``twofold.features.weights`` says. Not touched
@@ -139,7 +139,7 @@ class MedfeRecipe:
 
     Raises:
         CheckpointError: if VGG-16 is needed and cannot be had, or ``start`` does not fit.
-        InputError: if fills are to be judged by features that are not composited.
+        InputError: if fills are to be compared by features that are not composited.
     """
 
     averaged = "generator"
@@ -177,15 +177,15 @@ class MedfeRecipe:
         if weights.lpips:
             self.lpips = LPIPSHeads("vgg").to(device)
         self.networks: dict[str, nn.Module] = {"generator": self.generator}
-        self.optimisers: dict[str, Optimizer] = {"generator": self._adam(self.generator)}
+        self.optimizers: dict[str, Optimizer] = {"generator": self._adam(self.generator)}
         if weights.adversarial:
             self.networks["discriminators"] = self.discriminators
-            self.optimisers["discriminators"] = self._adam(self.discriminators)
+            self.optimizers["discriminators"] = self._adam(self.discriminators)
         self.adversary: FeatureAdversary | None = None
         if weights.feature_adversarial:
             self.adversary = FeatureAdversary(device, betas=config.betas, seed=seed)
             self.networks["feature_judge"] = self.adversary.discriminator
-            self.optimisers["feature_judge"] = self.adversary.optimiser
+            self.optimizers["feature_judge"] = self.adversary.optimizer
 
     def _adam(self, network: nn.Module) -> Optimizer:
         return Adam(network.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
@@ -211,19 +211,17 @@ class MedfeRecipe:
         with fabric.autocast():
             output: MedfeOutput = self.generator(image, hole)
         answer = output.image.float()
-        judged = torch.where(hole > 0, answer, image) if config.composited else answer
+        fill = torch.where(hole > 0, answer, image) if config.composited else answer
         corner = self._local_corner(image, context)
         losses: dict[str, Tensor] = {}
         if adversarial:
-            losses["discriminator"] = self._update_discriminators(
-                image, judged.detach(), corner, rate, context
-            )
-        terms, figures = self._terms(batch, output, judged, rate, context)
+            losses["discriminator"] = self._update_discriminators(image, fill.detach(), corner, rate, context)
+        terms, figures = self._terms(batch, output, fill, rate, context)
         if adversarial:
             # Detached, the discriminators' own gradients would be work for nothing.
             self.discriminators.requires_grad_(False)
             with fabric.autocast():
-                real, fake = self._scores(image, judged, corner)
+                real, fake = self._scores(image, fill, corner)
             terms["adversarial"] = objective.generator_loss(real, fake)
             self.discriminators.requires_grad_(True)
         total = torch.stack([getattr(config.weights, name) * term for name, term in terms.items()]).sum()
@@ -235,7 +233,7 @@ class MedfeRecipe:
         self,
         batch: Mapping[str, Tensor],
         output: MedfeOutput,
-        judged: Tensor,
+        fill: Tensor,
         rate: float,
         context: StepContext,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -255,12 +253,12 @@ class MedfeRecipe:
             return terms, {}
         views = feature_views(
             self.vgg,
-            judged,
+            fill,
             image,
             hole,
             context,
             size=self.config.feature_crop,
-            normalise=self.config.imagenet_statistics,
+            normalize=self.config.imagenet_statistics,
         )
         ours, theirs = views.ours, views.theirs
         if weights.perceptual:
@@ -271,8 +269,8 @@ class MedfeRecipe:
             terms["lpips"] = self.lpips(ours, theirs).mean()
         if self.adversary is None or context.step < self.config.adversarial_from:
             return terms, {}
-        terms["feature_adversarial"], judge = self.adversary.step(views, context, learning_rate=rate)
-        return terms, {"feature judge": judge}
+        terms["feature_adversarial"], score = self.adversary.step(views, context, learning_rate=rate)
+        return terms, {"feature judge": score}
 
     def _style_view(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         if not self.config.official_style:
@@ -309,7 +307,7 @@ class MedfeRecipe:
         """Backward, average over processes, clip, update."""
         optimizer_step(
             self.networks[name].parameters(),
-            self.optimisers[name],
+            self.optimizers[name],
             loss,
             context,
             name=name,

@@ -1,4 +1,4 @@
-"""One step of gradient descent that stops cleanly when the numbers no longer mean anything."""
+"""One step of an optimizer that stops cleanly when the numbers no longer mean anything."""
 
 import math
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from twofold.train.recipe import StepContext
 
 def optimizer_step(
     parameters: Iterable[Tensor],
-    optimiser: Optimizer,
+    optimizer: Optimizer,
     loss: Tensor,
     context: StepContext,
     *,
@@ -26,7 +26,7 @@ def optimizer_step(
 
     Args:
         parameters: to update.
-        optimiser: over these parameters.
+        optimizer: over these parameters.
         loss: a scalar.
         context: of the step.
         name: of the loss, for the error.
@@ -40,9 +40,9 @@ def optimizer_step(
         TrainingError: if the gradient is not finite; weights and checkpoints stay as they are.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = learning_rate
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     context.fabric.backward(loss)
     average_gradients(trained, context.fabric)
     norm = torch.nn.utils.clip_grad_norm_(trained, clip or math.inf)
@@ -51,5 +51,5 @@ def optimizer_step(
             f"the gradient of the {name} loss ({float(loss.detach()):.4g}) is not finite at step "
             f"{context.step}; the last checkpoint is good: resume with a lower learning rate or a clip"
         )
-    optimiser.step()
+    optimizer.step()
     return norm.detach()

@@ -17,7 +17,7 @@ from twofold.train.validate import Validation
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-Judge = Callable[[nn.Module, Sequence[Mapping[str, Tensor]]], Validation]
+Validate = Callable[[nn.Module, Sequence[Mapping[str, Tensor]]], Validation]
 """The averaged network and the validation examples -> what is found."""
 
 
@@ -28,7 +28,7 @@ def train_on_photographs(
     fabric: Fabric,
     *,
     workers: int,
-    judge: Judge,
+    validate: Validate,
     validation: Path | None,
     size: int,
     limit: int,
@@ -41,8 +41,8 @@ def train_on_photographs(
         loop: length, intervals and folder.
         fabric: device and processes.
         workers: processes that prepare batches.
-        judge: judges the averaged network.
-        validation: folder of photographs to judge it on; None goes without.
+        validate: of the averaged network.
+        validation: folder of photographs to validate it on; None goes without.
         size: side of the validation crops, in pixels.
         limit: how many of them.
     """
@@ -52,7 +52,7 @@ def train_on_photographs(
         chosen = [examples[index] for index in range(len(examples))]
 
         def validator(network: nn.Module) -> Validation:
-            return judge(network, chosen)
+            return validate(network, chosen)
 
     return train(
         recipe,

@@ -1,4 +1,4 @@
-"""What a recipe offers to the training loop: networks, optimisers, and one step."""
+"""What a recipe offers to the training loop: networks, optimizers, and one step."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Recipe(Protocol):
 
     Attributes:
         networks: everything that has weights to save, by name.
-        optimisers: by name; the loop saves and restores them.
+        optimizers: by name; the loop saves and restores them.
         averaged: the name in ``networks`` that is validated and released, with averaged weights.
     """
 
     networks: dict[str, nn.Module]
-    optimisers: dict[str, Optimizer]
+    optimizers: dict[str, Optimizer]
     averaged: str
 
     def step(self, batch: Mapping[str, Tensor], context: StepContext) -> dict[str, Tensor]:

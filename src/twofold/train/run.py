@@ -28,7 +28,7 @@ class MedfeRun:
     loop: LoopConfig
     """Length, intervals and folder of the run."""
     recipe: MedfeRecipeConfig = field(default_factory=MedfeRecipeConfig)
-    """Network, losses and optimiser."""
+    """Network, losses and optimizer."""
     start: str | None = None
     """Weights to begin with: a model's name, folder or file; none starts afresh."""
     vgg: Path | None = None
@@ -68,7 +68,7 @@ def train_medfe(run: MedfeRun) -> Path:
     validates = run.validation is not None and fabric.is_global_zero
     distance = lpips_if_at_hand(fabric.device) if validates else None
 
-    def judge(network: nn.Module, examples: Sequence[Mapping[str, Tensor]]) -> Validation:
+    def validated(network: nn.Module, examples: Sequence[Mapping[str, Tensor]]) -> Validation:
         assert isinstance(network, FillingNetwork)  # MEDFE is one
         return validate(network, examples, device=fabric.device, distance=distance)
 
@@ -78,7 +78,7 @@ def train_medfe(run: MedfeRun) -> Path:
         run.loop,
         fabric,
         workers=run.workers,
-        judge=judge,
+        validate=validated,
         validation=run.validation,
         size=run.recipe.network.native_size,
         limit=run.validation_photos,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 ConfigT = TypeVar("ConfigT", StructureRecipeConfig, TextureRecipeConfig)
-PartJudge = Callable[[Dsi, Sequence[Mapping[str, Tensor]]], PartValidation]
+PartValidate = Callable[[Dsi, Sequence[Mapping[str, Tensor]]], PartValidation]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class VqvaeRun(DsiRun):
     """Everything that a training of the VQ-VAE is defined by."""
 
     recipe: VqvaeRecipeConfig = field(default_factory=VqvaeRecipeConfig)
-    """Sizes, losses and optimiser."""
+    """Sizes, losses and optimizer."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class StructureRun(DsiRun):
     """Everything that a training of the structure generator is defined by; ``start`` must hold the VQ-VAE."""
 
     recipe: StructureRecipeConfig = field(default_factory=StructureRecipeConfig)
-    """Sizes, loss and optimiser."""
+    """Sizes, loss and optimizer."""
     codes: Path | None = None
     """Folder that keeps the codes of crops; needs ``--data.views``, so that crops come again."""
 
@@ -79,7 +79,7 @@ class TextureRun(DsiRun):
     """Everything that a training of the texture generator is defined by; ``start`` must hold the VQ-VAE."""
 
     recipe: TextureRecipeConfig = field(default_factory=TextureRecipeConfig)
-    """Sizes, losses and optimiser."""
+    """Sizes, losses and optimizer."""
     vgg: Path | None = None
     """File of VGG-16 weights; none looks in TWOFOLD_FEATURES, then the cache, then downloads."""
 
@@ -95,10 +95,10 @@ def train_dsi_vqvae(run: VqvaeRun) -> Path:
     recipe = VqvaeRecipe(run.recipe, fabric.device, seed=run.loop.seed, start=start)
     distance = _distance(run, fabric)
 
-    def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> PartValidation:
+    def validate(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> PartValidation:
         return validate_vqvae(dsi, examples, device=fabric.device, distance=distance)
 
-    return _train(recipe, run, run.recipe.network.native_size, judge, fabric)
+    return _train(recipe, run, run.recipe.network.native_size, validate, fabric)
 
 
 def train_dsi_structure(run: StructureRun) -> Path:
@@ -118,10 +118,10 @@ def train_dsi_structure(run: StructureRun) -> Path:
         cache = _code_cache(run, run.codes, start)
     recipe = StructureRecipe(config, fabric.device, start.state, seed=run.loop.seed, cache=cache)
 
-    def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> PartValidation:
+    def validate(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> PartValidation:
         return validate_structure(dsi, examples, device=fabric.device)
 
-    return _train(recipe, run, config.network.native_size, judge, fabric)
+    return _train(recipe, run, config.network.native_size, validate, fabric)
 
 
 def train_dsi_texture(run: TextureRun) -> Path:
@@ -144,10 +144,10 @@ def train_dsi_texture(run: TextureRun) -> Path:
     )
     distance = _distance(run, fabric)
 
-    def judge(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> PartValidation:
+    def validate(dsi: Dsi, examples: Sequence[Mapping[str, Tensor]]) -> PartValidation:
         return validate_texture(dsi, examples, device=fabric.device, distance=distance)
 
-    return _train(recipe, run, config.network.native_size, judge, fabric)
+    return _train(recipe, run, config.network.native_size, validate, fabric)
 
 
 def _distance(run: DsiRun, fabric: Fabric) -> Distance | None:
@@ -192,12 +192,12 @@ def _code_cache(run: StructureRun, folder: Path, start: Weights) -> CodeCache:
     return CodeCache(folder, len(names) * run.data.views, (side, side), digest.hexdigest())
 
 
-def _train(recipe: Recipe, run: DsiRun, native_size: int, judge: PartJudge, fabric: Fabric) -> Path:
+def _train(recipe: Recipe, run: DsiRun, native_size: int, validate: PartValidate, fabric: Fabric) -> Path:
     """The part that all stages share."""
 
-    def judged(network: nn.Module, examples: Sequence[Mapping[str, Tensor]]) -> Validation:
+    def validated(network: nn.Module, examples: Sequence[Mapping[str, Tensor]]) -> Validation:
         assert isinstance(network, Dsi)  # what every stage's recipe averages
-        found = judge(network, examples)
+        found = validate(network, examples)
         return Validation(found.figures, found.pictures)
 
     return train_on_photographs(
@@ -206,7 +206,7 @@ def _train(recipe: Recipe, run: DsiRun, native_size: int, judge: PartJudge, fabr
         run.loop,
         fabric,
         workers=run.workers,
-        judge=judged,
+        validate=validated,
         validation=run.validation,
         size=native_size,
         limit=run.validation_photos,

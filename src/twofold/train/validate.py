@@ -41,7 +41,7 @@ def validate(
     """Fill every example and compare the composited pictures with the photographs.
 
     Args:
-        network: with the weights to judge.
+        network: with the weights to validate.
         examples: dicts of ``image`` [3 h w] in [-1, 1] and ``hole`` [1 h w].
         device: where the network is.
         distance: LPIPS, or None to go without.

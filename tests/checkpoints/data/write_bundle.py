@@ -42,7 +42,7 @@ def save(prefix: Path, tensors: dict[str, np.ndarray]) -> None:
 
 
 def by_saver(folder: Path) -> None:
-    """As a training run does: variables, an optimiser's slots, ``tf.train.Saver``, a ``checkpoint`` file."""
+    """As a training run does: variables, an optimizer's slots, ``tf.train.Saver``, a ``checkpoint`` file."""
     v1 = tf.compat.v1
     rng = np.random.default_rng(3)
     with tf.Graph().as_default(), v1.Session() as session:

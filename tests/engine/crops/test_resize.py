@@ -56,15 +56,15 @@ def test_a_large_window_is_scaled_as_lanczos_does_it_in_one_step() -> None:
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_strips_together_are_the_enlarged_picture(deep: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    colours = np.random.default_rng(1).integers(0, 256, (24, 31, 3), np.uint8)
+    colors = np.random.default_rng(1).integers(0, 256, (24, 31, 3), np.uint8)
     own = np.zeros((100, 130), np.bool_)
     own[13:77, 20:111] = np.random.default_rng(2).random((64, 91)) < 0.5
-    planes = [Image.fromarray(colours[..., c].astype(np.float32)) for c in range(3)]
+    planes = [Image.fromarray(colors[..., c].astype(np.float32)) for c in range(3)]
     sized = [np.asarray(plane.resize((130, 100), Image.Resampling.BICUBIC)) for plane in planes]
     whole = np.stack(sized, axis=2).clip(0, 255)
     monkeypatch.setattr(resize, "STRIP", 500)
     seen, parts = np.zeros_like(own), 0
-    for part, picture in enlarged_strips(colours, own, deep=deep):
+    for part, picture in enlarged_strips(colors, own, deep=deep):
         assert picture.dtype == (np.uint16 if deep else np.uint8)
         levels = picture.astype(float) / (257 if deep else 1)
         assert np.abs(levels - whole[part.slices]).max() <= 0.51

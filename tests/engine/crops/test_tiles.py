@@ -208,9 +208,9 @@ def test_answer_lands_in_the_own_hole_only(dtype: str, channels: int, side: int)
     flat = np.full((NATIVE, NATIVE, 3), 77, np.uint8)
     filled = paste(image, answer_values(image, flat, tile), [tile])
     level = 77 if dtype == "uint8" else 77 * 257
-    colours = filled if channels == 0 else filled[..., : min(channels, 3)]
+    colors = filled if channels == 0 else filled[..., : min(channels, 3)]
     assert (filled.shape, filled.dtype) == (image.shape, image.dtype)
-    assert (colours[hole] == level).all()
+    assert (colors[hole] == level).all()
     np.testing.assert_array_equal(filled[~hole], image[~hole])
 
 

@@ -72,8 +72,8 @@ def test_exact_search_finds_what_comparing_all_pairs_finds() -> None:
     moves = field.moves()
     padded = np.pad(picture, ((REACH, REACH), (REACH, REACH), (0, 0)), mode="symmetric")
     trust = np.pad(how.trust ** -depth(hole, 12), REACH, mode="symmetric")
-    colours = blurred(picture, how.guide_blur) * how.guide
-    guide = np.concatenate([colours, contrast(picture, hole) * how.contrast], axis=2)
+    colors = blurred(picture, how.guide_blur) * how.guide
+    guide = np.concatenate([colors, contrast(picture, hole) * how.contrast], axis=2)
 
     def cost(place: np.ndarray, source: np.ndarray) -> float:
         total = weight = 0.0

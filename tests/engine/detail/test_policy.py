@@ -137,8 +137,8 @@ def test_deep_pictures_keep_levels_between_8_bit_ones_and_grey_ones_agree_with_c
     hole = hole_of(side, side)
     filled = inpainter().fill(grey, hole).image
     assert len(np.unique(filled[hole] % 257)) > 100
-    colour = inpainter().fill(np.repeat(grey[..., None], 3, axis=2), hole).image
-    assert np.abs(colour.astype(int) - filled[..., None].astype(int)).max() <= 2
+    color = inpainter().fill(np.repeat(grey[..., None], 3, axis=2), hole).image
+    assert np.abs(color.astype(int) - filled[..., None].astype(int)).max() <= 2
 
 
 def test_same_seed_gives_same_detail_whatever_the_number_of_samples() -> None:

@@ -14,8 +14,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-COLOUR = (200, 30, 90)
-UNIT = np.array(COLOUR, np.float32).reshape(1, 3, 1, 1) / 255
+COLOR = (200, 30, 90)
+UNIT = np.array(COLOR, np.float32).reshape(1, 3, 1, 1) / 255
 
 
 def ramp(height: int, width: int) -> np.ndarray:

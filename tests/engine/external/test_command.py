@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.external.model_files import COLOUR, box_hole, photo
+from engine.external.model_files import COLOR, box_hole, photo
 from twofold.engine.external.command import TIME_LIMIT, Command
 from twofold.engine.load import load
 from twofold.engine.model_name import Typed
@@ -28,7 +28,7 @@ colour = COLOUR if len(sys.argv) < 5 else (int(sys.argv[4]) % 251, 0, 0)
 image[mask == 255] = colour
 image[mask == 0] = 255 - image[mask == 0]  # what is known is none of its business
 Image.fromarray(image).save(sys.argv[3])
-""".replace("COLOUR", repr(COLOUR))
+""".replace("COLOUR", repr(COLOR))
 
 
 def written(folder: Path, code: str, name: str = "paint it.py") -> str:
@@ -49,7 +49,7 @@ def test_a_command_paints_the_hole_and_nothing_else(tmp_path):
     assert inpainter.last_memory is None
     filled = inpainter.fill(IMAGE, HOLE).image
     assert np.array_equal(filled[~HOLE], IMAGE[~HOLE])
-    assert (filled[HOLE] == COLOUR).all()
+    assert (filled[HOLE] == COLOR).all()
     if sys.platform == "linux":
         assert 1_000_000 < inpainter.last_memory < 300_000_000
 
@@ -81,8 +81,8 @@ def test_with_a_seed_each_sample_is_another_and_always_the_same(tmp_path):
     assert first.model == "seeded"
     for a, b in zip(first.samples[:2], again.samples, strict=True):
         assert np.array_equal(a.image, b.image)
-    colours = {tuple(sample.image[HOLE][0]) for sample in [*first.samples, *other.samples]}
-    assert len(colours) == 4
+    colors = {tuple(sample.image[HOLE][0]) for sample in [*first.samples, *other.samples]}
+    assert len(colors) == 4
 
 
 def test_an_empty_mask_runs_nothing(tmp_path):
@@ -148,7 +148,7 @@ def test_placeholders_may_be_parts_of_words(tmp_path):
         "import sys\n", "import sys\nsys.argv = [a.partition('=')[2] or a for a in sys.argv]\n"
     )
     template = written(tmp_path, code).replace("{image}", "--image={image}").replace("{out}", "--out={out}")
-    assert (Command(template).fill(IMAGE, HOLE).image[HOLE] == COLOUR).all()
+    assert (Command(template).fill(IMAGE, HOLE).image[HOLE] == COLOR).all()
 
 
 def test_the_fingerprint_follows_the_command_line_and_the_files_in_it(tmp_path):

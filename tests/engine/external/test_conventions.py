@@ -118,11 +118,11 @@ def test_levels_up_to_1_and_up_to_255_are_told_apart_however_dark_the_picture(sc
     answer = np.full((3, 4, 4), level * scale / 255)
     # A network is never quite exact, and stays near the picture.
     answer += np.random.default_rng(0).normal(0, 0.001 * scale, answer.shape)
-    colours = LAMA_PAIR.decode(answer, image, hole)
-    assert np.abs(colours.astype(int) - level).max() <= 1
+    colors = LAMA_PAIR.decode(answer, image, hole)
+    assert np.abs(colors.astype(int) - level).max() <= 1
 
 
 def test_signed_levels_are_rounded_and_cut_off():
     answer = np.array([-1.2, -1, 0.004, 1, 1.7]).reshape(1, 1, 5).repeat(3, axis=0)
-    colours = MIGAN_STACKED.decode(answer, np.zeros((1, 5, 3), np.uint8), np.zeros((1, 5), np.bool_))
-    np.testing.assert_array_equal(colours[0, :, 0], [0, 0, 128, 255, 255])
+    colors = MIGAN_STACKED.decode(answer, np.zeros((1, 5, 3), np.uint8), np.zeros((1, 5), np.bool_))
+    np.testing.assert_array_equal(colors[0, :, 0], [0, 0, 128, 255, 255])

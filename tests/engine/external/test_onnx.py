@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper
 
 from engine.external.model_files import (
-    COLOUR,
+    COLOR,
     box_hole,
     inside,
     lama_onnx,
@@ -36,7 +36,7 @@ def check_painted(inpainter, height=70, width=90, *, tolerance=1, rim=0):
     assert np.array_equal(filled[~hole], image[~hole])
     middle = inside(hole, rim)
     assert middle.any()
-    assert np.abs(filled[middle].astype(int) - COLOUR).max() <= tolerance
+    assert np.abs(filled[middle].astype(int) - COLOR).max() <= tolerance
 
 
 @pytest.mark.parametrize("scale", [1, 255])
@@ -66,11 +66,11 @@ def test_migan_pipeline_paints_where_its_mask_is_black(tmp_path: Path, blend):
         return
     # A file that blends the rim of the hole with what it was given: no black ring, nothing hidden.
     hole = box_hole(80, 80)
-    image = np.full((80, 80, 3), COLOUR, np.uint8)
+    image = np.full((80, 80, 3), COLOR, np.uint8)
     for hidden in (0, 255):
         image[hole] = hidden
         filled = inpainter.fill(image, hole).image
-        assert np.abs(filled.astype(int) - COLOUR).max() <= 1
+        assert np.abs(filled.astype(int) - COLOR).max() <= 1
 
 
 @pytest.mark.parametrize("family", ["lama", "migan"])
@@ -109,9 +109,9 @@ def test_shape_depth_and_every_known_pixel_stay(tmp_path: Path, shape, dtype):
     assert np.array_equal(image, before)
     unit = np.iinfo(dtype).max // 255
     if shape[-1] in (3, 4):
-        assert np.abs(filled[hole][:, :3] / unit - COLOUR).max() <= 1
+        assert np.abs(filled[hole][:, :3] / unit - COLOR).max() <= 1
     else:
-        luma = 0.299 * COLOUR[0] + 0.587 * COLOUR[1] + 0.114 * COLOUR[2]
+        luma = 0.299 * COLOR[0] + 0.587 * COLOR[1] + 0.114 * COLOR[2]
         assert np.abs(filled[hole] / unit - luma).max() <= 1.5
     if shape[-1] == 4:
         assert np.array_equal(filled[..., 3], before[..., 3])

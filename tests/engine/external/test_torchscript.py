@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.external.model_files import (
-    COLOUR,
+    COLOR,
     Odd,
     TinyLama,
     TinyMigan,
@@ -45,7 +45,7 @@ def test_each_convention_paints_the_hole(tmp_path: Path, module, file, prefix, s
     # A picture that is scaled comes back soft at the rim of its hole.
     middle = inside(hole, 4) if module is TinyMigan else hole
     assert middle.any()
-    assert np.abs(filled[middle].astype(int) - COLOUR).max() <= 1
+    assert np.abs(filled[middle].astype(int) - COLOR).max() <= 1
     assert inpainter.name == Path(file).stem
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evaluate.report.examples import example
 from twofold.evaluate.report import curve_plot
-from twofold.evaluate.report.plots import COLOURS, kind_plot, ratio_plot, swatch
+from twofold.evaluate.report.plots import COLORS, kind_plot, ratio_plot, swatch
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVES = {
@@ -27,9 +27,9 @@ def texts(svg: str) -> list[str]:
     return ["".join(one.itertext()) for one in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-def marks(svg: str, colour: str) -> list[tuple[float, float]]:
+def marks(svg: str, color: str) -> list[tuple[float, float]]:
     """Where the markers of a colour stand; bands are drawn at the origin."""
-    uses = [one for one in ElementTree.fromstring(svg).iter(f"{SVG}use") if colour in one.get("style", "")]
+    uses = [one for one in ElementTree.fromstring(svg).iter(f"{SVG}use") if color in one.get("style", "")]
     return [(float(one.get("x")), float(one.get("y"))) for one in uses if one.get("x") != "0"]
 
 
@@ -37,14 +37,14 @@ def test_a_line_per_model_is_drawn_against_the_hole_ratio():
     svg = ratio_plot(example(), "psnr")
     assert texts(svg)[-1] == "PSNR (dB) ↑"
     assert "missing part of the picture (%)" in texts(svg)
-    for colour in COLOURS[:2]:
-        assert len(re.findall(f"stroke: {colour}", svg)) >= 1
-        assert len(marks(svg, colour)) == 3
-    assert COLOURS[2] not in svg
+    for color in COLORS[:2]:
+        assert len(re.findall(f"stroke: {color}", svg)) >= 1
+        assert len(marks(svg, color)) == 3
+    assert COLORS[2] not in svg
 
 
 def test_markers_stand_where_the_numbers_are():
-    across, up = zip(*marks(ratio_plot(example(("one",)), "psnr"), COLOURS[0]), strict=True)
+    across, up = zip(*marks(ratio_plot(example(("one",)), "psnr"), COLORS[0]), strict=True)
     # Ratios of 15, 25 and 35 %; means of 20.5, 22 and 23 dB. SVG counts downwards.
     assert (across[2] - across[1]) / (across[1] - across[0]) == pytest.approx(1.0, abs=1e-3)
     assert (up[1] - up[2]) / (up[0] - up[1]) == pytest.approx(1.0 / 1.5, abs=1e-3)
@@ -57,7 +57,7 @@ def test_one_range_of_ratios_has_no_such_plot():
 def test_kinds_have_a_dot_per_model():
     svg = kind_plot(example(), "lpips")
     assert {"free-form", "centre", "LPIPS ↓"} <= set(texts(svg))
-    assert len(marks(svg, COLOURS[1])) == 2
+    assert len(marks(svg, COLORS[1])) == 2
     assert "all holes" in texts(kind_plot(example(kinds=("centre",)), "lpips"))
 
 
@@ -65,9 +65,9 @@ def test_what_is_infinite_is_left_out():
     report = example(("one",))
     rows = [replace(row, scores={**row.scores, "psnr": math.inf}) for row in report.rows[:1]]
     svg = ratio_plot(replace(report, rows=(*rows, *report.rows[1:])), "psnr")
-    assert len(marks(svg, COLOURS[0])) == 2
+    assert len(marks(svg, COLORS[0])) == 2
     alone = replace(report, rows=tuple(replace(one, scores=rows[0].scores) for one in report.rows))
-    assert marks(ratio_plot(alone, "psnr"), COLOURS[0]) == []
+    assert marks(ratio_plot(alone, "psnr"), COLORS[0]) == []
 
 
 def test_curves_show_labels_and_names_as_they_are():
@@ -96,7 +96,7 @@ def test_plots_have_neither_dates_nor_background_nor_black():
         assert "metadata" not in svg
         assert "Matplotlib" not in svg
         drawn = set(re.findall(r"(?:fill|stroke): (#\w+)", svg))
-        assert drawn <= set(COLOURS[:2])
+        assert drawn <= set(COLORS[:2])
         assert "currentColor" in svg
 
 
@@ -109,16 +109,16 @@ def test_ids_of_two_plots_on_a_page_never_meet():
         assert {one or other for one, other in used} == set(own)
 
 
-def luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+def luminance(color: str) -> float:
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("paper", ["#ffffff", "#14171c"])
-def test_colours_have_a_contrast_of_three_on_both_papers(colour, paper):
-    high, low = sorted((luminance(colour), luminance(paper)), reverse=True)
+def test_colours_have_a_contrast_of_three_on_both_papers(color, paper):
+    high, low = sorted((luminance(color), luminance(paper)), reverse=True)
     assert (high + 0.05) / (low + 0.05) >= 3
 
 

@@ -173,7 +173,7 @@ def test_running_and_waiting_jobs_are_cancelled_by_delete(gated: tuple[Live, Gat
             name, data = stream.rest()[-1]
             assert name == "error"
             assert (data["status"], data["code"]) == (409, "cancelled")
-        wait_until(lambda: gate.left == ["an exception"], "the painter's end")
+        wait_until(lambda: gate.left == ["an exception"], "the inpainter's end")
         assert jobs_of(live, "cancelled") == 2
         assert other.delete(f"/api/v1/jobs/{first.id}").status_code == 404
 
@@ -195,7 +195,7 @@ def test_a_client_that_leaves_cancels_its_job(gated: tuple[Live, Gate], stream: 
             assert gate.at_work.acquire(timeout=20)
     wait_until(lambda: jobs_of(live, "cancelled") == 1, "the job's end")
     if not waiting:
-        wait_until(lambda: gate.left == ["an exception"], "the painter's end")
+        wait_until(lambda: gate.left == ["an exception"], "the inpainter's end")
     with live.client() as other:
         wait_until(
             lambda: sample_value(other.get("/metrics").text, REQUESTS, **FILLS) == 1,
@@ -231,7 +231,7 @@ def test_a_job_that_takes_too_long_is_given_up(gated: tuple[Live, Gate]) -> None
         assert (answer.status_code, answer.json()["code"]) == (504, "deadline")
         name, data = events_of(client.post("/api/v1/fill", json=order(1, deadline=0.3, stream=True)).text)[-1]
         assert (name, data["status"], data["code"]) == ("error", 504, "deadline")
-    wait_until(lambda: gate.left == ["an exception"] * 2, "the painter's end")
+    wait_until(lambda: gate.left == ["an exception"] * 2, "the inpainter's end")
 
 
 def test_a_full_queue_says_when_to_come_again(gated: tuple[Live, Gate]) -> None:

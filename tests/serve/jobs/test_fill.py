@@ -30,12 +30,12 @@ def decoded_task(limits: Settings = LIMITS, **change: Any) -> FillTask:
     return decode_task(FillRequest.model_validate(body), limits, OneModel())
 
 
-def run(task: FillTask, painter: Any = None) -> list[Event]:
+def run(task: FillTask, inpainter: Any = None) -> list[Event]:
     """All events of an order; a reader is there from the start."""
     job = Job(PATIENCE)
 
     async def both() -> list[Event]:
-        work = asyncio.create_task(asyncio.to_thread(run_task, task, OneModel(painter), job))
+        work = asyncio.create_task(asyncio.to_thread(run_task, task, OneModel(inpainter), job))
         events = [event async for event in job.events()]
         await work
         return events
@@ -150,25 +150,25 @@ def test_samples_carry_the_colour_profile_but_no_exif() -> None:
 
 
 def test_samples_are_told_as_soon_as_they_are_known() -> None:
-    job, painter, seen = Job(PATIENCE), Grey(), []
+    job, inpainter, seen = Job(PATIENCE), Grey(), []
 
     async def follow() -> None:
-        work = asyncio.create_task(asyncio.to_thread(run_task, task_of(samples=4), OneModel(painter), job))
+        work = asyncio.create_task(asyncio.to_thread(run_task, task_of(samples=4), OneModel(inpainter), job))
         async for event in job.events():
             if event.name == "sample":
-                seen.append((event.data["index"], len(painter.filled)))
+                seen.append((event.data["index"], len(inpainter.filled)))
         await work
 
     asyncio.run(follow())
-    assert seen[0] == (0, 0)  # while the painter is still at it
+    assert seen[0] == (0, 0)  # while the inpainter is still at it
 
 
 def test_progress_is_told_about_ten_times_a_second_and_at_the_end() -> None:
-    painter, told = Grey(), []
-    painter.steps = 500
+    inpainter, told = Grey(), []
+    inpainter.steps = 500
     job = Job(PATIENCE)
     job.tell = told.append  # type: ignore[method-assign, assignment]
-    run_task(task_of(), OneModel(painter), job)
+    run_task(task_of(), OneModel(inpainter), job)
     steps = [event.data["done"] for event in told if event.name == "progress"]
     assert steps[-1] == 500
     assert steps[0] == 1
@@ -178,13 +178,13 @@ def test_progress_is_told_about_ten_times_a_second_and_at_the_end() -> None:
 
 @pytest.mark.parametrize("code", ["cancelled", "deadline"])
 def test_a_job_that_is_to_end_ends_at_the_next_step(code: Any) -> None:
-    painter, job = Grey(), Job(PATIENCE)
+    inpainter, job = Grey(), Job(PATIENCE)
     job.start()
-    painter.before = lambda: job.cancel(code)
+    inpainter.before = lambda: job.cancel(code)
     with pytest.raises(ApiError) as caught:
-        run_task(task_of(samples=4), OneModel(painter), job)
+        run_task(task_of(samples=4), OneModel(inpainter), job)
     assert caught.value.code == code
-    assert painter.filled == []
+    assert inpainter.filled == []
 
 
 @pytest.mark.parametrize(("score", "told"), [(float("nan"), None), (float("-inf"), None), (1.5, 1.5)])

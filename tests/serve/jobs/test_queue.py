@@ -32,21 +32,21 @@ def figure(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 @contextmanager
-def queue_of(painter: Grey, metrics: Metrics | None = None, **limits: Any) -> Iterator[FillQueue]:
-    queue = FillQueue(Settings(**({"workers": 1} | limits)), OneModel(painter), metrics)
+def queue_of(inpainter: Grey, metrics: Metrics | None = None, **limits: Any) -> Iterator[FillQueue]:
+    queue = FillQueue(Settings(**({"workers": 1} | limits)), OneModel(inpainter), metrics)
     queue.start()
     try:
         yield queue
     finally:
-        painter.gate.set()
+        inpainter.gate.set()
         asyncio.run(queue.drain(0))
 
 
 def closed() -> Grey:
-    """A painter that waits until its gate is opened."""
-    painter = Grey()
-    painter.gate.clear()
-    return painter
+    """A inpainter that waits until its gate is opened."""
+    inpainter = Grey()
+    inpainter.gate.clear()
+    return inpainter
 
 
 async def read(job: Job) -> list[Event]:
@@ -91,20 +91,20 @@ def test_a_task_is_filled_and_its_events_are_read() -> None:
 
 
 def test_what_waits_and_runs_is_counted() -> None:
-    painter, metrics = closed(), Metrics()
-    with queue_of(painter, metrics) as queue:
+    inpainter, metrics = closed(), Metrics()
+    with queue_of(inpainter, metrics) as queue:
         work = [queue.submit(task_of()) for _ in range(3)]
         until(lambda: figure(metrics, "jobs_running", model="grey") == 1)
         assert figure(metrics, "jobs_waiting") == 2
         work[2].cancel()
         assert figure(metrics, "jobs_waiting") == 1
-        painter.gate.set()
+        inpainter.gate.set()
         assert [last(job).name for job in work[:2]] == ["done"] * 2
 
 
 def test_jobs_are_worked_on_in_their_order_and_know_their_place() -> None:
-    painter = closed()
-    with queue_of(painter) as queue:
+    inpainter = closed()
+    with queue_of(inpainter) as queue:
         first = queue.submit(task_of(seed=1))
         until(lambda: first.state == "running")
         rest = [queue.submit(task_of(seed=seed)) for seed in (2, 3, 4)]
@@ -113,23 +113,23 @@ def test_jobs_are_worked_on_in_their_order_and_know_their_place() -> None:
         rest[0].cancel()
         assert [job.position for job in rest[1:]] == [0, 1]
         assert queue.waiting == 2
-        painter.gate.set()
+        inpainter.gate.set()
         assert [last(job).name for job in (first, *rest[1:])] == ["done"] * 3
-    assert painter.filled == [1, 3, 4]
+    assert inpainter.filled == [1, 3, 4]
 
 
 def test_several_workers_work_at_the_same_time() -> None:
     together = threading.Barrier(3)
-    painter = Grey()
-    painter.before = lambda: together.wait(PATIENCE) and None
-    with queue_of(painter, workers=3) as queue:
+    inpainter = Grey()
+    inpainter.before = lambda: together.wait(PATIENCE) and None
+    with queue_of(inpainter, workers=3) as queue:
         work = [queue.submit(task_of(seed=seed)) for seed in range(3)]
         assert [last(job).name for job in work] == ["done"] * 3
 
 
 def test_a_full_queue_turns_away_and_says_when_to_come_again() -> None:
-    painter = closed()
-    with queue_of(painter, queue=2) as queue:
+    inpainter = closed()
+    with queue_of(inpainter, queue=2) as queue:
         running = queue.submit(task_of())
         until(lambda: running.state == "running")
         waiting = [queue.submit(task_of()) for _ in range(2)]
@@ -140,7 +140,7 @@ def test_a_full_queue_turns_away_and_says_when_to_come_again() -> None:
         waiting[0].cancel()
         asyncio.run(read(waiting[0]))
         again = queue.submit(task_of())
-        painter.gate.set()
+        inpainter.gate.set()
         assert [last(job).name for job in (running, waiting[1], again)] == ["done"] * 3
 
 
@@ -151,24 +151,24 @@ def test_retry_after_follows_how_long_jobs_take(monkeypatch: pytest.MonkeyPatch)
     def take(length: float) -> None:
         seconds[0] += length
 
-    painter = Grey()
-    with queue_of(painter, workers=1) as queue:
+    inpainter = Grey()
+    with queue_of(inpainter, workers=1) as queue:
         for lengths, expected in (((), 5), ((30.0, 50.0), 40), ((1e6,), 600)):
             for length in lengths:
-                painter.before = lambda length=length: take(length)  # type: ignore[misc]
+                inpainter.before = lambda length=length: take(length)  # type: ignore[misc]
                 assert last(queue.submit(task_of())).name == "done"
             until(lambda expected=expected: queue.seconds_until_free() == expected)  # type: ignore[misc]
 
 
 def test_bytes_of_pictures_are_bounded_but_one_task_always_fits() -> None:
-    painter, size = closed(), task_of().nbytes
-    with queue_of(painter, queue_bytes=int(2.5 * size)) as queue:
+    inpainter, size = closed(), task_of().nbytes
+    with queue_of(inpainter, queue_bytes=int(2.5 * size)) as queue:
         held = [queue.submit(task_of()) for _ in range(2)]
         with pytest.raises(ApiError, match="memory"):
             queue.submit(task_of())
         held[1].cancel()
         held[1] = queue.submit(task_of())
-        painter.gate.set()
+        inpainter.gate.set()
         assert [last(job).name for job in held] == ["done"] * 2
         until(lambda: queue.nbytes == 0)
     with queue_of(Grey(), queue_bytes=1) as queue:
@@ -216,8 +216,8 @@ def _taken(queue: FillQueue) -> bool:
 
 
 def test_a_queued_job_whose_time_is_over_never_runs() -> None:
-    painter = closed()
-    with queue_of(painter) as queue:
+    inpainter = closed()
+    with queue_of(inpainter) as queue:
         running = queue.submit(task_of(seed=1))
         until(lambda: running.state == "running")
         late = queue.submit(task_of(seed=2, deadline=0.05))
@@ -226,32 +226,32 @@ def test_a_queued_job_whose_time_is_over_never_runs() -> None:
         assert (event.name, event.data["status"], event.data["code"]) == ("error", 504, "deadline")
         assert running.state == "running"
         time.sleep(0.05)
-        painter.gate.set()
+        inpainter.gate.set()
         assert last(other).data["code"] == "deadline"
         assert last(running).name == "done"
-    assert painter.filled == [1]
+    assert inpainter.filled == [1]
 
 
 def test_a_running_job_is_stopped_at_its_deadline() -> None:
-    painter = closed()
-    with queue_of(painter) as queue:
+    inpainter = closed()
+    with queue_of(inpainter) as queue:
         job = queue.submit(task_of(deadline=0.1))
         event = last(job)
         assert (event.name, event.data["code"]) == ("error", "deadline")
-        painter.gate.set()
+        inpainter.gate.set()
         assert last(queue.submit(task_of())).name == "done"
 
 
 @pytest.mark.parametrize("how", ["cancel", "leave"])
 def test_a_cancelled_job_makes_room_for_the_next(how: str) -> None:
-    painter, metrics = closed(), Metrics()
+    inpainter, metrics = closed(), Metrics()
 
     async def leave(job: Job) -> None:
         events = job.events()
         await anext(events)
         await events.aclose()
 
-    with queue_of(painter, metrics) as queue:
+    with queue_of(inpainter, metrics) as queue:
         job = queue.submit(task_of(seed=1))
         until(lambda: job.state == "running")
         if how == "cancel":
@@ -260,17 +260,17 @@ def test_a_cancelled_job_makes_room_for_the_next(how: str) -> None:
         else:
             asyncio.run(leave(job))
         until(lambda: job.state == "cancelled")
-        painter.gate.set()
+        inpainter.gate.set()
         assert last(queue.submit(task_of(seed=2))).name == "done"
         until(lambda: figure(metrics, "jobs_running", model="grey") == 0)
-    assert painter.filled == [2]
+    assert inpainter.filled == [2]
     for state in ("cancelled", "done"):
         assert figure(metrics, "jobs_total", model="grey", state=state) == 1
 
 
 def test_errors_reach_their_reader_and_workers_live_on(caplog: pytest.LogCaptureFixture) -> None:
-    painter = Grey()
-    with queue_of(painter) as queue, caplog.at_level(logging.ERROR, "twofold.serve"):
+    inpainter = Grey()
+    with queue_of(inpainter) as queue, caplog.at_level(logging.ERROR, "twofold.serve"):
         for error, status, code in (
             (ImageError("image is odd"), 400, "bad_input"),
             (ZeroDivisionError("/srv/secret"), 500, "internal"),
@@ -281,18 +281,18 @@ def test_errors_reach_their_reader_and_workers_live_on(caplog: pytest.LogCapture
             def fail(error: BaseException = error) -> None:
                 raise error
 
-            painter.before = fail
+            inpainter.before = fail
             event = last(queue.submit(task_of()))
             assert (event.data["status"], event.data["code"]) == (status, code)
             assert "secret" not in event.data["detail"]
-        painter.before = lambda: None
+        inpainter.before = lambda: None
         assert last(queue.submit(task_of())).name == "done"
     assert "/srv/secret" in caplog.text  # for who runs the server
 
 
 def test_draining_lets_jobs_end_and_takes_no_more() -> None:
-    painter = closed()
-    queue = FillQueue(Settings(workers=1), OneModel(painter))
+    inpainter = closed()
+    queue = FillQueue(Settings(workers=1), OneModel(inpainter))
     queue.start()
     work = [queue.submit(task_of(seed=seed)) for seed in (1, 2)]
 
@@ -303,18 +303,18 @@ def test_draining_lets_jobs_end_and_takes_no_more() -> None:
         with pytest.raises(ApiError, match="stopping"):
             queue.submit(task_of())
         assert not draining.done()
-        painter.gate.set()
+        inpainter.gate.set()
         await draining
         return [(await reader)[-1].name for reader in readers]
 
     assert asyncio.run(stop()) == ["done", "done"]
-    assert painter.filled == [1, 2]
+    assert inpainter.filled == [1, 2]
     until(lambda: not workers())
 
 
 def test_draining_cancels_what_takes_too_long() -> None:
-    painter = closed()
-    queue = FillQueue(Settings(workers=1), OneModel(painter))
+    inpainter = closed()
+    queue = FillQueue(Settings(workers=1), OneModel(inpainter))
     queue.start()
     work = [queue.submit(task_of()) for _ in range(3)]
 
@@ -324,7 +324,7 @@ def test_draining_cancels_what_takes_too_long() -> None:
         return [(await reader)[-1] for reader in readers]
 
     assert [event.data["code"] for event in asyncio.run(stop())] == ["cancelled"] * 3
-    assert painter.filled == []
+    assert inpainter.filled == []
     until(lambda: not workers())
 
 

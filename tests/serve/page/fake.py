@@ -25,7 +25,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 # What answer i of seed s is filled with: COLOURS[(s + i) % 6].
-COLOURS = [(200, 40, 40), (40, 160, 60), (50, 80, 220), (230, 190, 30), (150, 60, 180), (30, 190, 190)]
+COLORS = [(200, 40, 40), (40, 160, 60), (50, 80, 220), (230, 190, 30), (150, 60, 180), (30, 190, 190)]
 
 Fill = Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
 
@@ -33,7 +33,7 @@ Fill = Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
 def flat(photo: np.ndarray, hole: np.ndarray, seed: int, index: int) -> np.ndarray:
     """One colour for the whole hole."""
     filled = photo.copy()
-    filled[hole] = COLOURS[(seed + index) % len(COLOURS)]
+    filled[hole] = COLORS[(seed + index) % len(COLORS)]
     return filled
 
 
@@ -176,7 +176,7 @@ class Handler(BaseHTTPRequestHandler):
                 "width": int(right - left),
                 "height": int(bottom - top),
             }
-            seen = np.full((8, 8, 3), COLOURS[(seed + index) % len(COLOURS)], np.uint8)
+            seen = np.full((8, 8, 3), COLORS[(seed + index) % len(COLORS)], np.uint8)
             sample |= {
                 "structure": png(seen),
                 "texture": png(255 - seen),

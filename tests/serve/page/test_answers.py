@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from serve.page.desk import HEIGHT, WIDTH, Desk, file_of, photograph
-from serve.page.fake import COLOURS, decoded, mask
+from serve.page.fake import COLORS, decoded, mask
 
 HOLE = (60, 50, 180, 150)
 INSIDE, OUTSIDE = (120, 100), (250, 200)
@@ -21,8 +21,8 @@ def with_hole(desk: Desk, count: int = 4) -> Desk:
     return desk
 
 
-def near(colour: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    return max(abs(int(a) - int(b)) for a, b in zip(colour, wanted, strict=True)) <= 3
+def near(color: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return max(abs(int(a) - int(b)) for a, b in zip(color, wanted, strict=True)) <= 3
 
 
 def until(holds: Callable[[], bool], desk: Desk) -> None:
@@ -38,7 +38,7 @@ def test_one_best_answer_is_shown_at_once(desk: Desk) -> None:
     hole = desk.hole()
     desk.fill()
     assert desk.answers() == ["Answer 1"]
-    assert near(desk.seen(*INSIDE), COLOURS[0])
+    assert near(desk.seen(*INSIDE), COLORS[0])
     assert near(desk.seen(*OUTSIDE), tuple(photograph()[OUTSIDE[1], OUTSIDE[0]]))
     assert not desk.page.is_visible("#again")
     [body] = desk.fake.bodies("fill")
@@ -69,7 +69,7 @@ def test_answers_arrive_one_by_one_with_progress(desk: Desk) -> None:
         desk.page.wait_for_selector(f"#thumbs [role=radio] >> nth={here - 1}")
         assert desk.page.locator(".waiting").count() == 4 - here
         until(lambda here=here: desk.text("#announcer") == f"Answer {here} is here, {here} of 4.", desk)
-    assert near(desk.seen(*INSIDE), COLOURS[0])  # the first is looked at meanwhile
+    assert near(desk.seen(*INSIDE), COLORS[0])  # the first is looked at meanwhile
     gate.release()
     desk.page.wait_for_selector("#progress", state="hidden")
     assert desk.answers() == [
@@ -79,7 +79,7 @@ def test_answers_arrive_one_by_one_with_progress(desk: Desk) -> None:
         "Answer 1, ranked 4th",
     ]
     assert desk.text(".badge.best") == "Best"
-    assert near(desk.seen(*INSIDE), COLOURS[1])  # the best
+    assert near(desk.seen(*INSIDE), COLORS[1])  # the best
     assert desk.page.get_attribute("#thumbs", "aria-busy") == "false"
 
 
@@ -90,20 +90,20 @@ def test_answer_that_was_picked_meanwhile_stays_shown(desk: Desk) -> None:
     desk.pick(0)
     gate.release()
     desk.page.wait_for_selector("#progress", state="hidden")
-    assert near(desk.seen(*INSIDE), COLOURS[0])
+    assert near(desk.seen(*INSIDE), COLORS[0])
 
 
 def test_picking_shows_each_answer(desk: Desk) -> None:
     with_hole(desk).fill()
     for answer in (2, 0, 3):
         desk.pick(answer)
-        assert near(desk.seen(*INSIDE), COLOURS[answer])
+        assert near(desk.seen(*INSIDE), COLORS[answer])
         assert desk.text("#answer-text") == f"Answer {answer + 1} of 4"
     desk.page.focus("[data-answer='3']")
     desk.press("ArrowRight")  # next in the ranking
-    assert near(desk.seen(*INSIDE), COLOURS[0])
+    assert near(desk.seen(*INSIDE), COLORS[0])
     desk.press(",")
-    assert near(desk.seen(*INSIDE), COLOURS[3])
+    assert near(desk.seen(*INSIDE), COLORS[3])
 
 
 def test_answer_much_like_another_says_so(desk: Desk) -> None:
@@ -148,7 +148,7 @@ def test_cancel_keeps_what_has_arrived(desk: Desk) -> None:
     assert desk.answers() == ["Answer 1", "Answer 2"]
     assert "2 of 4 answers stay" in desk.text("#status")
     desk.pick(1)
-    assert near(desk.seen(*INSIDE), COLOURS[1])
+    assert near(desk.seen(*INSIDE), COLORS[1])
 
 
 def test_undoing_a_fill_under_way_and_going_on_stops_it(desk: Desk) -> None:
@@ -170,13 +170,13 @@ def test_divider_shows_before_and_after(desk: Desk) -> None:
     assert divider.get_attribute("aria-valuenow") == str(round(100 * 120 / WIDTH))  # the hole's middle
     before, after = (80, 100), (160, 100)
     assert near(desk.seen(*before), tuple(photograph()[before[1], before[0]]))
-    assert near(desk.seen(*after), COLOURS[1])
+    assert near(desk.seen(*after), COLORS[1])
     box = divider.bounding_box()
     desk.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 200)
     desk.page.mouse.down()
     desk.page.mouse.move(desk.place(70, 0)[0], box["y"] + 200)
     desk.page.mouse.up()
-    assert near(desk.seen(*before), COLOURS[1])
+    assert near(desk.seen(*before), COLORS[1])
     desk.page.focus("#divider")
     desk.press("End")
     assert divider.get_attribute("aria-valuetext") == "100 % before, 0 % after"
@@ -193,10 +193,10 @@ def test_structure_of_each_answer_can_be_seen(desk: Desk) -> None:
     assert desk.text("#inset figcaption") == "What the model saw: structure and texture"
     for answer in (0, 2):
         desk.pick(answer)
-        assert near(tuple(desk.probe("corner", "#inset-structure")), COLOURS[answer])
-        inverse = tuple(255 - level for level in COLOURS[answer])
+        assert near(tuple(desk.probe("corner", "#inset-structure")), COLORS[answer])
+        inverse = tuple(255 - level for level in COLORS[answer])
         assert near(tuple(desk.probe("corner", "#inset-texture")), inverse)
-        assert near(tuple(desk.probe("corner", f"[data-answer='{answer}'] canvas")), COLOURS[answer])
+        assert near(tuple(desk.probe("corner", f"[data-answer='{answer}'] canvas")), COLORS[answer])
     desk.page.click("#structure")
     assert not desk.page.is_visible("#inset")
 
@@ -207,9 +207,9 @@ def test_try_again_takes_the_next_seed(desk: Desk) -> None:
     desk.page.wait_for_selector("text=seed 1")
     desk.page.wait_for_selector("#progress", state="hidden")
     assert [body["seed"] for body in desk.fake.bodies("fill")] == [0, 1]
-    assert near(desk.seen(*INSIDE), COLOURS[2])
+    assert near(desk.seen(*INSIDE), COLORS[2])
     desk.press("Control+z")  # the answers before are still there
-    assert near(desk.seen(*INSIDE), COLOURS[1])
+    assert near(desk.seen(*INSIDE), COLORS[1])
 
 
 def test_second_tab_works_by_itself(desk: Desk, context: object) -> None:
@@ -221,7 +221,7 @@ def test_second_tab_works_by_itself(desk: Desk, context: object) -> None:
     desk.page.bring_to_front()
     desk.fill()
     assert desk.hole().shape == (HEIGHT, WIDTH)
-    assert near(desk.seen(*INSIDE), COLOURS[0])
+    assert near(desk.seen(*INSIDE), COLORS[0])
     assert other.steps()[-1] == "Filled with medfe-small"
     other.page.close()
     assert other.problems == []

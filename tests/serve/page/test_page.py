@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from serve.page.desk import Desk, file_of, photograph
-from serve.page.fake import COLOURS, PAGE
+from serve.page.fake import COLORS, PAGE
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_model_kinds_follow_the_server(desk: Desk) -> None:
     desk.rectangle(60, 50, 180, 150)
     desk.fill()
     assert len(desk.answers()) == 4
-    assert max(abs(a - b) for a, b in zip(desk.seen(120, 100), COLOURS[1], strict=True)) <= 3
+    assert max(abs(a - b) for a, b in zip(desk.seen(120, 100), COLORS[1], strict=True)) <= 3
 
 
 def test_page_needs_nothing_from_elsewhere() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serve.page.desk import Desk, file_of, photograph
-from serve.page.fake import COLOURS, decoded, mask, picture
+from serve.page.fake import COLORS, decoded, mask, picture
 
 HOLE = (60, 50, 180, 150)
 INSIDE, OUTSIDE = (120, 100), (250, 200)
@@ -20,8 +20,8 @@ def with_hole(desk: Desk, count: int = 4) -> Desk:
     return desk
 
 
-def near(colour: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    return max(abs(int(a) - int(b)) for a, b in zip(colour, wanted, strict=True)) <= 3
+def near(color: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return max(abs(int(a) - int(b)) for a, b in zip(color, wanted, strict=True)) <= 3
 
 
 def test_kept_answer_is_the_base_of_the_next_hole(desk: Desk) -> None:
@@ -29,7 +29,7 @@ def test_kept_answer_is_the_base_of_the_next_hole(desk: Desk) -> None:
     desk.press("u")
     assert desk.mode() == "hole"
     assert not desk.hole().any()
-    assert near(desk.seen(*INSIDE), COLOURS[0])
+    assert near(desk.seen(*INSIDE), COLORS[0])
     desk.rectangle(150, 100, 260, 200)  # overlaps the first
     second = desk.hole()
     desk.page.click("summary")
@@ -37,14 +37,14 @@ def test_kept_answer_is_the_base_of_the_next_hole(desk: Desk) -> None:
     desk.fill()
     first_sent, second_sent = (picture(body["image"]) for body in desk.fake.bodies("fill"))
     assert (first_sent == photograph()).all()
-    assert (second_sent[60:140, 70:140] == COLOURS[0]).all()
+    assert (second_sent[60:140, 70:140] == COLORS[0]).all()
     assert (mask(desk.fake.bodies("fill")[1]["mask"]) == second).all()
-    assert near(desk.seen(200, 150), COLOURS[2])
+    assert near(desk.seen(200, 150), COLORS[2])
     name, pixels = desk.download()
     assert name == "photo-filled.png"
     wanted = photograph()
-    wanted[mask(desk.fake.bodies("fill")[0]["mask"])] = COLOURS[0]
-    wanted[second] = COLOURS[2]
+    wanted[mask(desk.fake.bodies("fill")[0]["mask"])] = COLORS[0]
+    wanted[second] = COLORS[2]
     assert (pixels == wanted).all()
 
 
@@ -57,20 +57,20 @@ def test_combined_picture_has_both_answers_where_they_were_painted(desk: Desk) -
     assert desk.text("#mix-text") == "Painting with answer 3 over answer 1"
     desk.set_size(40)
     desk.drag([(40, 80), (110, 80)])  # begins outside the hole
-    assert near(desk.seen(90, 80), COLOURS[2])
-    assert near(desk.seen(90, 130), COLOURS[0])
+    assert near(desk.seen(90, 80), COLORS[2])
+    assert near(desk.seen(90, 130), COLORS[0])
     desk.pick(3)
     desk.drag([(160, 130)])
-    assert near(desk.seen(160, 130), COLOURS[3])
+    assert near(desk.seen(160, 130), COLORS[3])
     _, pixels = desk.download()
     hole = mask(desk.fake.bodies("fill")[0]["mask"])
     assert (pixels[~hole] == photograph()[~hole]).all()
-    assert tuple(pixels[80, 90]) == COLOURS[2]
-    assert tuple(pixels[130, 160]) == COLOURS[3]
-    assert tuple(pixels[130, 80]) == COLOURS[0]
+    assert tuple(pixels[80, 90]) == COLORS[2]
+    assert tuple(pixels[130, 160]) == COLORS[3]
+    assert tuple(pixels[130, 80]) == COLORS[0]
     # A feathered edge: between the two, levels of both.
     column = pixels[80:110, 90, 0].astype(int)
-    first, second = COLOURS[2][0], COLOURS[0][0]
+    first, second = COLORS[2][0], COLORS[0][0]
     assert ((column > first + 5) & (column < second - 5)).sum() >= 4
     assert (np.diff(column) >= 0).all()
 
@@ -80,22 +80,22 @@ def test_combining_can_be_undone_painted_back_and_kept(desk: Desk) -> None:
     desk.pick(0)
     desk.press("p")
     desk.drag([(100, 100)])
-    assert near(desk.seen(100, 100), COLOURS[1])
+    assert near(desk.seen(100, 100), COLORS[1])
     desk.press("Control+z")
-    assert near(desk.seen(100, 100), COLOURS[0])
+    assert near(desk.seen(100, 100), COLORS[0])
     assert desk.mode() == "mix"
     desk.press("Control+Shift+z")
-    assert near(desk.seen(100, 100), COLOURS[1])
+    assert near(desk.seen(100, 100), COLORS[1])
     desk.pick(0)  # painting with the base takes back
     desk.drag([(100, 100)])
-    assert near(desk.seen(100, 100), COLOURS[0])
+    assert near(desk.seen(100, 100), COLORS[0])
     desk.press("Control+z")
     desk.page.click("#mix-done")
     assert desk.answers()[0] == "Combined answer"
     desk.page.click("#keep")
     assert desk.step() == "Kept the combined answer"
-    assert near(desk.seen(100, 100), COLOURS[1])
-    assert near(desk.seen(70, 140), COLOURS[0])
+    assert near(desk.seen(100, 100), COLORS[1])
+    assert near(desk.seen(70, 140), COLORS[0])
 
 
 def test_steps_can_be_jumped_between(desk: Desk) -> None:
@@ -118,7 +118,7 @@ def test_steps_can_be_jumped_between(desk: Desk) -> None:
     assert near(desk.seen(*INSIDE), tuple(photograph()[INSIDE[1], INSIDE[0]]))
     desk.page.click("#step-list >> text=Inverted")
     assert desk.hole().all()
-    assert near(desk.seen(*INSIDE), COLOURS[1])
+    assert near(desk.seen(*INSIDE), COLORS[1])
 
 
 def test_another_photo_is_a_step_as_well(desk: Desk) -> None:
@@ -129,7 +129,7 @@ def test_another_photo_is_a_step_as_well(desk: Desk) -> None:
     assert desk.hole().shape == (100, 150)
     desk.press("Control+z")
     assert "320 × 240" in desk.text("#photo-name")
-    assert near(desk.seen(*INSIDE), COLOURS[0])
+    assert near(desk.seen(*INSIDE), COLORS[0])
 
 
 @pytest.mark.parametrize(("choice", "ending"), [("PNG, lossless", "png"), ("JPEG", "jpg")])
@@ -170,5 +170,5 @@ def test_answers_of_an_earlier_hole_can_still_be_kept(desk: Desk) -> None:
     desk.page.click("#keep")
     _, pixels = desk.download()
     hole = mask(desk.fake.bodies("fill")[0]["mask"])
-    assert (pixels[hole] == COLOURS[0]).all()
+    assert (pixels[hole] == COLORS[0]).all()
     assert (pixels[~hole] == photograph()[~hole]).all()

@@ -76,10 +76,10 @@ def _block_means(
     for top in range(0, rows, step):
         bottom = min(rows, top + step)
         known = ~missing[top:bottom]
-        colours = rgb8(image[top:bottom]) * known[..., None]
+        colors = rgb8(image[top:bottom]) * known[..., None]
         inside = slice(top // side, -(-bottom // side))
         here = np.arange(0, bottom - top, side)
-        sums[inside] = _block_sums(colours, here, starts) / side**2
+        sums[inside] = _block_sums(colors, here, starts) / side**2
         weight[inside] = _block_sums(known, here, starts) / side**2
     # Blocks at the lower and right edge are cut short: they count as if they were whole.
     for axis, length in ((0, rows), (1, columns)):
@@ -99,12 +99,12 @@ def _block_sums(
 
 
 def enlarged_strips(
-    colours: npt.NDArray[np.uint8], own: npt.NDArray[np.bool_], *, deep: bool
+    colors: npt.NDArray[np.uint8], own: npt.NDArray[np.bool_], *, deep: bool
 ) -> Iterator[tuple[Box, npt.NDArray[np.generic]]]:
     """Scale RGB up to a window's size, strip by strip, as far as it is wanted.
 
     Args:
-        colours: uint8 [h w 3].
+        colors: uint8 [h w 3].
         own: [H W] of the window's size, True where the enlarged picture is wanted.
         deep: whether the levels in between are wanted too.
 
@@ -118,19 +118,19 @@ def enlarged_strips(
     step = max(1, STRIP // wanted.width)
     for top in range(wanted.top, wanted.bottom, step):
         part = Box(top, wanted.left, min(wanted.bottom, top + step), wanted.right)
-        yield part, _levels(colours, part, own.shape, deep)
+        yield part, _levels(colors, part, own.shape, deep)
 
 
 def _levels(
-    colours: npt.NDArray[np.uint8], part: Box, size: tuple[int, ...], deep: bool
+    colors: npt.NDArray[np.uint8], part: Box, size: tuple[int, ...], deep: bool
 ) -> npt.NDArray[np.generic]:
     """A part of a picture of this height and width, of which RGB is the scaled-down form."""
-    if colours.shape[:2] == size[:2]:
-        same = colours[part.slices]
+    if colors.shape[:2] == size[:2]:
+        same = colors[part.slices]
         return same.astype(np.uint16) * np.uint16(257) if deep else same
     # In floats: Pillow cuts bytes off between its two passes, and their order depends on the part's shape.
     most = 65535 if deep else 255
-    levels = enlarged(colours.astype(np.float32) * np.float32(most // 255), part, size)
+    levels = enlarged(colors.astype(np.float32) * np.float32(most // 255), part, size)
     return levels.round().clip(0, most).astype(np.uint16 if deep else np.uint8)
 
 

@@ -74,10 +74,10 @@ def cut(image: npt.NDArray[np.generic], hole: npt.NDArray[np.bool_], window: Win
     width = max(1, round(box.width * scale))
     tile_hole = touched(missing, height, width)
     if (height, width) == missing.shape:
-        colours = rgb8(image[box.slices])
+        colors = rgb8(image[box.slices])
     else:
-        colours = scale_known(image[box.slices], missing, height, width)
-    tile_image = np.where(tile_hole[..., None], np.uint8(INSIDE), colours)
+        colors = scale_known(image[box.slices], missing, height, width)
+    tile_image = np.where(tile_hole[..., None], np.uint8(INSIDE), colors)
     top, left = (size - height) // 2, (size - width) // 2
     around = ((top, size - height - top), (left, size - width - left))
     return Tile(
@@ -104,16 +104,16 @@ def answer_values(
     """
     content, deep = answer[tile.content.slices], image.dtype == np.uint16
     strips = enlarged_strips(content, tile.own, deep=deep)
-    colours = [part_colours[tile.own[part.slices]] for part, part_colours in strips]
-    return own_values(image, np.concatenate(colours), tile)
+    colors = [part_colors[tile.own[part.slices]] for part, part_colors in strips]
+    return own_values(image, np.concatenate(colors), tile)
 
 
 def own_values(
-    image: npt.NDArray[np.generic], colours: npt.NDArray[np.generic], tile: Tile
+    image: npt.NDArray[np.generic], colors: npt.NDArray[np.generic], tile: Tile
 ) -> npt.NDArray[np.generic]:
     """Bring colours [m 3] of a tile's own pixels to the picture's kind, [m] or [m c]; alpha as it was."""
     before = image[tile.box.slices][tile.own]
-    return composite(before[:, None], colours[:, None], np.ones((len(before), 1), np.bool_))[:, 0]
+    return composite(before[:, None], colors[:, None], np.ones((len(before), 1), np.bool_))[:, 0]
 
 
 def cut_filled(

@@ -152,8 +152,8 @@ class PatchField:
         self._is_known, self._index = np.zeros(size, np.bool_), np.full(size, -1, np.int64)
         self._is_known[self._known] = True
         self._index[self._places] = np.arange(len(self._places))
-        colours = blurred(network, how.guide_blur) * np.float32(how.guide)
-        self._guide = np.concatenate([colours, contrast(network, hole) * np.float32(how.contrast)], axis=2)
+        colors = blurred(network, how.guide_blur) * np.float32(how.guide)
+        self._guide = np.concatenate([colors, contrast(network, hole) * np.float32(how.contrast)], axis=2)
         deep = depth(hole, DEEPEST)
         self._votes = np.zeros(size, np.float32)
         self._votes[self._places] = how.vote ** -deep[self._near]
@@ -264,9 +264,9 @@ class PatchField:
         """Count rows and columns of the picture as places are counted."""
         return np.asarray((places[0] + REACH) * self._row + places[1] + REACH)
 
-    def _paint(self, colours: Floats) -> None:
+    def _paint(self, colors: Floats) -> None:
         """Give the missing pixels these colours [n 3], and the border around the picture its own."""
-        self._canvas[self._missing] = colours
+        self._canvas[self._missing] = colors
         self._canvas = _bordered(self.picture).reshape(-1, 3)
 
     def _patches(self) -> Floats:

@@ -89,8 +89,8 @@ def detailed_values(
         if tile.own[part.slices].any():
             parts.append(_copied(window, missing, tile.own, part, exemplar))
     most = np.iinfo(image.dtype).max  # type: ignore[type-var]  # uint8 or uint16
-    colours = (np.concatenate(parts) * (most / 255)).round().clip(0, most).astype(image.dtype)
-    return own_values(image, colours, tile)
+    colors = (np.concatenate(parts) * (most / 255)).round().clip(0, most).astype(image.dtype)
+    return own_values(image, colors, tile)
 
 
 def _copied(

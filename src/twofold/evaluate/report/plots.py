@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-COLOURS = ("#2f7fd6", "#d9622b", "#1a9a74", "#a463c9", "#c9518f", "#8f7d1e", "#168fa8", "#7f858d")
+COLORS = ("#2f7fd6", "#d9622b", "#1a9a74", "#a463c9", "#c9518f", "#8f7d1e", "#168fa8", "#7f858d")
 """Of the models, in order; each has a contrast of 3 or more with white and with the page's dark paper."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 DASHES = ("-", "--", ":", "-.")
@@ -198,8 +198,8 @@ def _finite(figures: Iterator[Figure | None]) -> list[tuple[Figure, float, float
 
 def _look(position: int) -> dict[str, Any]:
     """Colour, marker and line of a model."""
-    turn, rest = divmod(position, len(COLOURS))
-    return {"color": COLOURS[rest], "marker": MARKERS[rest], "linestyle": DASHES[turn % len(DASHES)]}
+    turn, rest = divmod(position, len(COLORS))
+    return {"color": COLORS[rest], "marker": MARKERS[rest], "linestyle": DASHES[turn % len(DASHES)]}
 
 
 def _text(text: str) -> str:

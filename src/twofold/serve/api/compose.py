@@ -61,8 +61,8 @@ def _same(kind: str, photo: Photo) -> str:
     """The original's format where it can be written, else PNG."""
     if kind not in MEDIA_TYPES:
         return "png"
-    deep_colour = photo.pixels.dtype == np.uint16 and photo.pixels.ndim == 3
-    return "png" if kind == "tiff" and deep_colour else kind
+    deep_color = photo.pixels.dtype == np.uint16 and photo.pixels.ndim == 3
+    return "png" if kind == "tiff" and deep_color else kind
 
 
 def _lay(

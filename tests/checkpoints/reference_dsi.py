@@ -13,7 +13,7 @@ import numpy as np
 Array = np.ndarray
 
 
-class Literal:
+class ReferenceDsi:
     """Networks straight from variables by name; sizes are those of the variables."""
 
     def __init__(self, variables: dict[str, Array]) -> None:
