@@ -25,11 +25,7 @@ class MalformedError(ValueError):
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read an unsigned number of 7 bits a byte; returns it and where it ends.
-
-    Raises:
-        MalformedError: if it runs out of the data or over 64 bits.
-    """
+    """Read an unsigned number of 7 bits a byte, of 64 bits at most; returns it and where it ends."""
     value = 0
     for index in range(10):
         if at + index >= len(data):
