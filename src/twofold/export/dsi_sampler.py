@@ -193,12 +193,7 @@ def _beside(before: Tensor, window: Tensor) -> Tensor:
 
 
 def row_graph(network: PixelCnn, vectors: Tensor) -> onnx.ModelProto:
-    """Trace ``Row``.
-
-    Args:
-        network: on the CPU, in evaluation mode.
-        vectors: of the codes, [k d].
-    """
+    """Trace ``Row`` of a network on the CPU, in evaluation mode, and the vectors of its codes [k d]."""
     layers, channels, width = len(network.layers()), network.up_in.g.shape[0], 4
     upper = cast(GatedResnet, network.up_layers[0])
     condition = cast(WeightNormLinear, upper.from_condition).v.shape[1] // 2

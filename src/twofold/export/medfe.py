@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from twofold.checkpoints.format import Weights
 from twofold.devices import exact_arithmetic
-from twofold.export.compact import halve_weights
-from twofold.export.document import Exporter, Graphs, drop_output
+from twofold.export.document import Exporter, Graphs
 from twofold.export.int8 import quantize_medfe
 from twofold.export.nodes import Nodes, composited, diffused, missing_of, replaced, to_pixels, to_range
 from twofold.export.parity import UNROUNDED, Differences, close, one_level, open_graph, trial
-from twofold.export.tracing import Axes, trace
+from twofold.export.tracing import Axes, drop_output, halve_weights, trace
 from twofold.medfe.config import MedfeConfig
 from twofold.medfe.fill import FEATURE_FACTOR
 from twofold.medfe.network import SIZE_MULTIPLE, MedfeNetwork
@@ -150,11 +149,7 @@ def check_medfe(model: onnx.ModelProto, network: MedfeNetwork, source: str) -> D
         found = dict(zip(names, run(names, given), strict=True))
         what = f"a picture of {size[2]}x{size[1]}"
         differences[f"{size[2]}x{size[1]}"] = close(found[UNROUNDED], batch.image, source, what)
-        for name, view in (
-            ("answer", batch.image),
-            ("structure", batch.structure),
-            ("texture", batch.texture),
-        ):
+        for name, view in zip(("answer", *VIEWS), (batch.image, batch.structure, batch.texture), strict=True):
             if view is not None:
                 one_level(found[name], tensor_to_image(view), source, f"{name} of {what}")
         one_level(found["filled"], np.where(hole[..., None], found["answer"], image), source, what)
