@@ -76,8 +76,7 @@ class Masked(nn.Module):
     def __init__(self, network: MaskedNetwork, vectors: Tensor) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("vectors", vectors.detach().float())
-        self.vectors: Tensor
+        self.vectors = nn.Buffer(vectors.detach().float())
 
     def forward(self, codes: Tensor, hidden: Tensor, condition: Tensor) -> Tensor:
         """From codes int64 [h w], bools [h w] and features float32 [h w c] to logits float32 [h w k]."""

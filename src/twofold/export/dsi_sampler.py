@@ -62,8 +62,7 @@ class Row(nn.Module):
         super().__init__()
         self.network = network
         ones = F.pad(vectors.detach().float(), (0, 1), value=1.0)  # the channel of ones
-        self.register_buffer("vectors", F.pad(ones, (0, 0, 0, 1)))  # and a row of zeros: no code
-        self.vectors: Tensor
+        self.vectors = nn.Buffer(F.pad(ones, (0, 0, 0, 1)))  # and a row of zeros: no code
 
     def forward(
         self, codes_above: Tensor, is_first: Tensor, condition: Tensor, up_above: Tensor, left_above: Tensor
@@ -103,8 +102,7 @@ class Window(nn.Module):
     def __init__(self, network: PixelCnn, vectors: Tensor) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("vectors", F.pad(vectors.detach().float(), (0, 1), value=1.0))
-        self.vectors: Tensor
+        self.vectors = nn.Buffer(F.pad(vectors.detach().float(), (0, 1), value=1.0))
 
     def forward(
         self,

@@ -120,15 +120,12 @@ def _declare(graph: onnx.GraphProto, config: MedfeConfig, views: list[str]) -> N
 
 
 def check_medfe(model: onnx.ModelProto, network: MedfeNetwork, source: str) -> Differences:
-    """Compare the graph of ``medfe_graph`` with its network, at several sizes.
+    """The largest difference of ``medfe_graph``'s answers from a network's on the CPU, by size of picture.
 
     Args:
         model: with its output ``unrounded``.
         network: on the CPU.
         source: what to call it in errors.
-
-    Returns:
-        The largest difference of the answers, by size.
 
     Raises:
         CheckpointError: if they differ by more than the tolerance, or pixels by more than one level.

@@ -15,19 +15,11 @@ Features = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Filtered:
-    """A picture [h w] in which damage is bright, and what was computed of it; all uint8 [h w].
+    """A picture [h w] in which damage is bright, and what was computed of it; all uint8 [h w]."""
 
-    Attributes:
-        saturation: greatest less least of the three colours.
-        lines: the thin line through each pixel.
-        opposite: contrast of the strongest dark line nearby.
-        white_hat: white top-hat.
-        black_hat: black top-hat.
-    """
-
-    saturation: Levels
-    lines: Lines
-    opposite: Levels
+    saturation: Levels  # greatest less least of the three colours
+    lines: Lines  # the thin line through each pixel
+    opposite: Levels  # contrast of the strongest dark line nearby
     white_hat: Levels
     black_hat: Levels
 

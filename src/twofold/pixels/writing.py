@@ -120,11 +120,8 @@ def save_photo(photo: Photo, file: IO[bytes], kind: str, *, quality: int | None 
     options = _options(photo, kind)
     if quality is not None and "quality" in options:
         options["quality"] = quality
-    _as_pillow(photo.pixels).save(file, **options)
-
-
-def _as_pillow(pixels: Pixels) -> Image.Image:
-    return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+    pixels = photo.pixels[..., 0] if photo.pixels.shape[2:] == (1,) else photo.pixels
+    Image.fromarray(pixels).save(file, **options)
 
 
 def _options(photo: Photo, kind: str) -> dict[str, Any]:
