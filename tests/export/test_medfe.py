@@ -17,8 +17,8 @@ from twofold.devices import exact_arithmetic
 from twofold.errors import CheckpointError
 from twofold.export import job
 from twofold.export import medfe as exporter
-from twofold.export.compact import halve_weights
 from twofold.export.parity import UNROUNDED, open_graph, trial
+from twofold.export.tracing import halve_weights
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 VIEWS = ["answer", "structure", "texture"]

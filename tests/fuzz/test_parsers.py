@@ -17,7 +17,7 @@ from pixels.crafted import chunk
 from twofold.checkpoints.format import build_network, load_weights
 from twofold.errors import CheckpointError, ImageError
 from twofold.pixels import read_photo
-from twofold.pixels.avif import avif_bits
+from twofold.pixels.deep import avif_bits
 from twofold.pixels.metadata import rebuilt_exif, without_orientation
 
 BOXES = st.recursive(

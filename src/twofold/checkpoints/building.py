@@ -41,15 +41,9 @@ def check_numbers(config: Mapping[str, Any], source: str) -> None:
 
 
 def shapes_without_weights(build: Callable[[], nn.Module], tensors: int, source: str) -> Mapping[str, Tensor]:
-    """The state of a network whose tensors take no memory.
+    """The state of a network whose tensors take no memory; ``CheckpointError`` if it cannot be built.
 
-    Args:
-        build: makes the network.
-        tensors: that the weights hold; a network with many more is broken off while it is built.
-        source: what to call the weights in the error.
-
-    Raises:
-        CheckpointError: if the network cannot be built or becomes too large.
+    A network of many more tensors than the ``tensors`` that the weights hold is broken off while it is built.
     """
     try:
         with _at_most(tensors + _SPARE_PARAMETERS, source), Undrawn(), torch.device("meta"):
@@ -96,10 +90,10 @@ def _at_most(count: int, source: str) -> Iterator[None]:
         nonlocal made
         made += threading.get_ident() == thread
         if made > count:
-            raise CheckpointError(
-                f"the configuration of {source} asks for more than the {count} tensors that there could "
-                "be; fetch or convert the weights again"
+            asked = (
+                f"the configuration of {source} asks for more than the {count} tensors that there could be"
             )
+            raise CheckpointError(f"{asked}; fetch or convert the weights again")
 
     handle = register_module_parameter_registration_hook(counted)
     try:

@@ -58,12 +58,10 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal and value in arguments:
         return value
     if origin is tuple and isinstance(value, list | tuple):
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(_value(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(value))
-        if len(arguments) == len(value):
-            return tuple(
-                _value(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(arguments, value, strict=True))
-            )
+        hints = arguments[:1] * len(value) if arguments[1:] == (Ellipsis,) else arguments
+        if len(hints) == len(value):
+            places = [f"{where}[{index}]" for index in range(len(value))]
+            return tuple(map(_value, hints, value, places))
     if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
         return _dataclass(hint, value, where)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):

@@ -9,15 +9,8 @@ import torch
 from twofold.dsi.config import DsiConfig, StructureConfig, TextureConfig, VqvaeConfig
 from twofold.dsi.model import Dsi
 
-_LEAVES = {
-    "weight": "W",
-    "bias": "b",
-    "v": "V",
-    "g": "g",
-    "b": "b",
-    "vectors": "embedding",
-    "singular_vector": "u",
-}
+_LEAVES = {"weight": "W", "bias": "b", "v": "V", "g": "g", "b": "b"}
+_LEAVES |= {"vectors": "embedding", "singular_vector": "u"}
 """Our tensor of a layer -> theirs."""
 
 
@@ -125,14 +118,8 @@ def official_shapes(config: DsiConfig) -> dict[str, tuple[int, ...]]:
     ours = _our_shapes(config)
     for name, theirs in variable_names(config).items():
         first, *rest = ours[name]
-        one = (first // len(theirs), *rest)
-        if name.endswith(".singular_vector"):
-            shape = (1, *one)
-        elif len(one) == 4:
-            shape = (one[2], one[3], one[1], one[0])
-        else:
-            shape = one[::-1]
-        shapes |= dict.fromkeys(theirs, shape)
+        shape = (*rest[1:], *rest[:1], first // len(theirs))
+        shapes |= dict.fromkeys(theirs, (1, *shape) if name.endswith(".singular_vector") else shape)
     return shapes
 
 

@@ -112,7 +112,9 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     """
     try:
         with open_regular(path) as start:
-            _check_header(start.read(8))
+            size = int.from_bytes(start.read(8), "little")
+        if size > MAX_HEADER_BYTES:  # before the header is read
+            raise ValueError(f"its header would have {size} bytes, and at most {MAX_HEADER_BYTES} are read")
         with safe_open(path, framework="pt") as file:
             document = _document(path, (file.metadata() or {}).get("twofold"))
             state = {key: _loaded(path, key, file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118 - no mapping
@@ -128,13 +130,6 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
             f"{path} is damaged or not a safetensors file ({said}); fetch or convert it again"
         ) from error
     return Weights(document["family"], document["config"], state, document["name"], document["about"])
-
-
-def _check_header(start: bytes) -> None:
-    """Refuse a file by its first bytes, the size of its header, before the header is read."""
-    size = int.from_bytes(start, "little")
-    if size > MAX_HEADER_BYTES:
-        raise ValueError(f"its header would have {size} bytes, and at most {MAX_HEADER_BYTES} are read")
 
 
 def _loaded(path: str | os.PathLike[str], key: str, tensor: Tensor) -> Tensor:
@@ -183,26 +178,23 @@ def build_network(weights: Weights) -> nn.Module:
 
 
 def check_state(network: str, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:
-    """Compare the tensors that a network wants with those that there are.
-
-    Raises:
-        CheckpointError: if names are missing, unknown, or shapes or kinds of numbers differ; names them all.
-    """
-    missing = [key for key in wanted if key not in state]
-    unknown = [key for key in state if key not in wanted]
-    misshapen = [
-        f"{key} {tuple(state[key].shape)} for {tuple(value.shape)}"
-        for key, value in wanted.items()
-        if key in state and state[key].shape != value.shape
-    ]
-    mistyped = [
-        f"{key} of {str(state[key].dtype).removeprefix('torch.')}"
-        for key, value in wanted.items()
-        if key in state and _kind(state[key]) != _kind(value)
-    ]
-    parts = [("missing", missing), ("unknown", unknown), ("misshapen", misshapen), ("mistyped", mistyped)]
-    found = "; ".join(f"{len(names)} {word}: {_first(names)}" for word, names in parts if names)
-    if found:
+    """Refuse tensors that are missing, unknown, or of other shapes or kinds of numbers than are wanted."""
+    both = [(key, state[key], value) for key, value in wanted.items() if key in state]
+    wrong = {
+        "missing": [key for key in wanted if key not in state],
+        "unknown": [key for key in state if key not in wanted],
+        "misshapen": [
+            f"{key} {tuple(held.shape)} for {tuple(value.shape)}"
+            for key, held, value in both
+            if held.shape != value.shape
+        ],
+        "mistyped": [
+            f"{key} of {str(held.dtype).removeprefix('torch.')}"
+            for key, held, value in both
+            if _kind(held) != _kind(value)
+        ],
+    }
+    if found := "; ".join(f"{len(names)} {word}: {_first(names)}" for word, names in wrong.items() if names):
         raise CheckpointError(f"{source} do not fit {network}: {found}; use the weights it was made for")
 
 

@@ -43,15 +43,7 @@ Array = npt.NDArray[Any]
 
 
 def convert_variables(variables: Mapping[str, Array], config: DsiConfig) -> dict[str, Tensor]:
-    """Rename and turn the variables of the official networks.
-
-    Args:
-        variables: all that ``official_shapes`` lists, in those shapes.
-        config: of official mode, of the weights' sizes and parts.
-
-    Returns:
-        The state dict of ``dsi.model.Dsi``, float32.
-    """
+    """Rename and turn the variables that ``official_shapes`` lists to the state of ``dsi.model.Dsi``."""
     state = {}
     for ours, theirs in variable_names(config).items():
         parts = [_turned(name, variables[name]) for name in theirs]
@@ -108,17 +100,11 @@ def convert_dsi(
     target = check_folder(out)
     values, averaged = _read_all([TensorBundle(path) for path in paths], official_shapes(config))
     parts = {_part(name) for name in values}
-    config = replace(
-        config,
-        structure=config.structure if "structure" in parts else None,
-        texture=config.texture if "texture" in parts else None,
-    )
+    left_out: dict[str, Any] = dict.fromkeys({"structure", "texture"} - parts)
+    config = replace(config, **left_out)
     state = convert_variables(values, config)
-    about = {
-        "source": "converted from the official DSI layout",
-        "parts": sorted(parts),
-        "averaged": sorted(averaged),
-    }
+    source = "converted from the official DSI layout"
+    about = {"source": source, "parts": sorted(parts), "averaged": sorted(averaged)}
     with filling_folder(target, [FILE_NAME]) as staging:
         path = staging / FILE_NAME
         save_weights(path, family="dsi", config=config, state=state, name=name, about=about, dtype="float32")
@@ -133,11 +119,7 @@ def _part(name: str) -> str:
 def _read_all(
     bundles: Sequence[TensorBundle], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[dict[str, Array], set[str]]:
-    """Read checkpoints and collect all that is wrong with them into one error.
-
-    Returns:
-        The variables, and the parts that running averages were taken of.
-    """
+    """The variables, and the parts of which averages were taken; one error for all that is wrong."""
     values: dict[str, Array] = {}
     sources: dict[str, str] = {}  # variable -> the first checkpoint with it
     averaged: set[str] = set()

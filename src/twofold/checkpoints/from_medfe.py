@@ -6,6 +6,7 @@ Their generator is three files (``EN``, ``DE``, and ``MEDEF``, as the released o
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -151,14 +152,7 @@ def convert_generator(networks: Mapping[str, State], config: MedfeConfig) -> dic
 
 
 def convert_discriminators(networks: Mapping[str, State]) -> dict[str, Tensor]:
-    """Rename the tensors of the official discriminators, both or the one that is given.
-
-    Args:
-        networks: the complete state dicts of ``D`` (whole picture), ``F`` (crop) or both.
-
-    Returns:
-        The state dict of ``medfe.discriminator.Discriminators``, float32; half of it for one of them.
-    """
+    """Rename the tensors of ``D``, ``F`` or both to those of ``medfe.discriminator.Discriminators``."""
     state = {}
     for net, ours in DISCRIMINATORS.items():
         for name, value in networks.get(net, {}).items():
@@ -197,28 +191,16 @@ def convert_medfe(
     target = check_folder(out)
     networks = _read_all(Path(folder), official_shapes(config))
     about = {"source": "converted from the official MEDFE layout", "networks": sorted(networks)}
+    save = partial(save_weights, about=about, dtype="float32")
+    written = [Path(out) / FILE_NAME]
     with filling_folder(target, (DISCRIMINATORS_NAME, FILE_NAME)) as staging:
-        save_weights(
-            staging / FILE_NAME,
-            family="medfe",
-            config=config,
-            state=convert_generator(networks, config),
-            name=name,
-            about=about,
-            dtype="float32",
-        )
-        if discriminators := convert_discriminators(networks):
-            save_weights(
-                staging / DISCRIMINATORS_NAME,
-                family="medfe-discriminators",
-                config={},
-                state=discriminators,
-                name=f"{name}-discriminators",
-                about=about,
-                dtype="float32",
-            )
-    written = [FILE_NAME, DISCRIMINATORS_NAME] if discriminators else [FILE_NAME]
-    return [Path(out) / file for file in written]
+        state = convert_generator(networks, config)
+        save(staging / FILE_NAME, family="medfe", config=config, state=state, name=name)
+        if state := convert_discriminators(networks):
+            file, family = staging / DISCRIMINATORS_NAME, "medfe-discriminators"
+            save(file, family=family, config={}, state=state, name=f"{name}-discriminators")
+            written.append(Path(out) / DISCRIMINATORS_NAME)
+    return written
 
 
 def _read_all(folder: Path, shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> dict[str, State]:
@@ -237,11 +219,7 @@ def _read_all(folder: Path, shapes: Mapping[str, Mapping[str, tuple[int, ...]]])
             networks[net] = _read(files[0], complaints, shapes[net])
         elif net in GENERATOR:
             complaints.append(f"no {' or '.join(SPELLINGS[net])} (.pkl or .pth)")
-    refuse(
-        str(folder),
-        complaints,
-        "give EN, DE and MEDEF of one official MEDFE network (D and F if wanted)",
-    )
+    refuse(str(folder), complaints, "give EN, DE and MEDEF of one official MEDFE network (D and F if wanted)")
     return networks
 
 

@@ -57,10 +57,8 @@ def join_stages(
         holders = [(path, weights) for path, weights in found if getattr(configs[path], field) is not None]
         if len(holders) != 1:
             seen = ", ".join(path for path, _ in holders) or "none of them"
-            raise CheckpointError(
-                f"the {field} generator is in {len(holders)} of the stages ({seen}); "
-                "it must be in exactly one"
-            )
+            held = f"the {field} generator is in {len(holders)} of the stages ({seen})"
+            raise CheckpointError(f"{held}; it must be in exactly one")
         holder, weights = holders[0]
         joined = replace(joined, **{field: getattr(configs[holder], field)})
         state |= {key: value for key, value in weights.state.items() if key.split(".")[0] in prefixes}

@@ -54,25 +54,15 @@ _POINTER = re.compile(r'^\s*model_checkpoint_path\s*:\s*"([^"\n]*)"', re.MULTILI
 
 @dataclass(frozen=True)
 class BundleEntry:
-    """Where a tensor lies.
+    """Where a tensor lies."""
 
-    Attributes:
-        dtype: TensorFlow's number of its type; 1 is float32.
-        shape: of the tensor.
-        shard: which data file.
-        offset: of its first byte there.
-        size: in bytes.
-        checksum: masked CRC-32C of the bytes.
-        sliced: whether it is stored in parts, as partitioned variables are.
-    """
-
-    dtype: int
+    dtype: int  # TensorFlow's number of its type; 1 is float32
     shape: tuple[int, ...]
-    shard: int
-    offset: int
-    size: int
-    checksum: int
-    sliced: bool
+    shard: int  # which data file
+    offset: int  # of its first byte there
+    size: int  # in bytes
+    checksum: int  # masked CRC-32C of the bytes
+    sliced: bool  # whether it is stored in parts, as partitioned variables are
 
 
 class TensorBundle:
@@ -256,11 +246,8 @@ def _parse_header(record: bytes) -> int:
 def _parse_entry(name: str, record: bytes) -> BundleEntry:
     entry = _parse("Entry", record)
     shape = tuple(axis.size for axis in entry.shape.dim)
-    if (
-        len(shape) > _MAX_AXES
-        or min(shape, default=0) < 0
-        or math.prod(max(side, 1) for side in shape) > MAX_VALUES
-    ):
+    values = math.prod(max(side, 1) for side in shape)
+    if len(shape) > _MAX_AXES or min(shape, default=0) < 0 or values > MAX_VALUES:
         shown = ", ".join(map(str, shape[:8]))
         raise MalformedError(f"{name} has the impossible shape ({shown}{', ...' if len(shape) > 8 else ''})")
     if not (0 <= entry.offset < 1 << 62 and 0 <= entry.size < 1 << 62):

@@ -15,7 +15,6 @@ TRAILER_BYTES = 5
 """Behind each block: how it is compressed (1 byte) and its checksum (4)."""
 MAX_KEY_BYTES = 1 << 24
 """Of all keys together: keys share their beginnings, so a small file can spell out long ones."""
-_COMPRESSIONS = {1: "Snappy"}
 
 
 class MalformedError(ValueError):
@@ -23,11 +22,7 @@ class MalformedError(ValueError):
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read an unsigned number of 7 bits a byte; returns it and where it ends.
-
-    Raises:
-        MalformedError: if it runs out of the data or over 64 bits.
-    """
+    """Read an unsigned number of 7 bits a byte, of 64 bits at most; returns it and where it ends."""
     value = 0
     for index in range(10):
         if at + index >= len(data):
@@ -97,7 +92,7 @@ def _block(data: bytes, offset: int, size: int) -> bytes:
     if crc32c(data[offset : end + 1]) != checksum:
         raise MalformedError(f"the checksum of the block at byte {offset} is wrong")
     if compression:
-        name = _COMPRESSIONS.get(compression, f"unknown method {compression}")
+        name = "Snappy" if compression == 1 else f"unknown method {compression}"
         raise MalformedError(f"it is compressed ({name}), and only uncompressed tables are read")
     return data[offset:end]
 

@@ -57,14 +57,7 @@ def licence_of(file: Path, weights: Weights) -> tuple[str, str]:
 
 
 def describe(file: Path, weights: Weights, network: FillingNetwork, graphs: Graphs) -> dict[str, Any]:
-    """The document of an export; ``twofold/engine/backends/onnx/manifest.py`` says where it lies.
-
-    Args:
-        file: of the weights.
-        weights: that were read from it.
-        network: with the weights in it.
-        graphs: that it became.
-    """
+    """The document of an export; ``twofold/engine/backends/onnx/manifest.py`` says where it lies."""
     return {
         "format": FORMAT,
         "family": weights.family,
@@ -88,15 +81,4 @@ def stamp(model: onnx.ModelProto, document: Mapping[str, Any], licence_text: str
     model.producer_name, _, model.producer_version = twofold_version().partition(" ")
     model.graph.name = str(document["name"])
     entries = {KEY: json.dumps(document), "licence": str(document["licence"]), "licence_text": licence_text}
-    del model.metadata_props[:]
-    for key, value in entries.items():
-        if value:
-            entry = model.metadata_props.add()
-            entry.key, entry.value = key, value
-
-
-def drop_output(model: onnx.ModelProto, name: str) -> None:
-    """Take away an output that only the check needs."""
-    kept = [output for output in model.graph.output if output.name != name]
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
+    onnx.helper.set_model_props(model, {key: value for key, value in entries.items() if value})

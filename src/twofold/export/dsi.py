@@ -29,25 +29,17 @@ from twofold.dsi.texture import TextureGenerator
 from twofold.engine.backends.onnx.parallel import ParallelSampler
 from twofold.engine.backends.onnx.raster import RasterSampler, SamplerSizes
 from twofold.errors import CheckpointError, InputError
-from twofold.export.compact import halve_weights
-from twofold.export.document import Exporter, Graphs, drop_output
+from twofold.export.document import Exporter, Graphs
 from twofold.export.dsi_sampler import row_graph, window_graph
 from twofold.export.parity import UNROUNDED, Differences, close, one_level, open_graph, too_far, trial
-from twofold.export.tracing import trace
+from twofold.export.tracing import drop_output, halve_weights, trace
 from twofold.tensors import hole_to_tensor, image_to_tensor, tensor_to_image
 
 _EQUAL_CODES = 0.99  # of the picture's own; at a near tie of two codes' distances rounding decides
 
 
 class Parts:
-    """The parts of a whole DSI network.
-
-    Args:
-        network: with weights of all stages.
-
-    Raises:
-        CheckpointError: if a stage is missing.
-    """
+    """The parts of a whole DSI network; ``CheckpointError`` if weights of a stage are missing."""
 
     def __init__(self, network: Dsi) -> None:
         structure, texture, discriminator = network.structure, network.texture, network.discriminator
@@ -82,8 +74,7 @@ class Masked(nn.Module):
     def __init__(self, network: MaskedNetwork, vectors: Tensor) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("vectors", vectors.detach().float())
-        self.vectors: Tensor
+        self.vectors = nn.Buffer(vectors.detach().float())
 
     def forward(self, codes: Tensor, hidden: Tensor, condition: Tensor) -> Tensor:
         """From codes int64 [h w], bools [h w] and features float32 [h w c] to logits float32 [h w k]."""
@@ -97,11 +88,8 @@ class Paint(nn.Module):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self.vqvae, self.texture, self.discriminator = (
-            parts.network.vqvae,
-            parts.texture,
-            parts.discriminator,
-        )
+        self.vqvae, self.texture = parts.network.vqvae, parts.texture
+        self.discriminator = parts.discriminator
 
     def forward(self, image: Tensor, hole: Tensor, codes: Tensor) -> tuple[Tensor, ...]:
         """From pixels, hole and codes int64 [1 h/8 w/8] to pixels uint8 [1 h w 3]; see ``dsi_graphs``."""
@@ -169,10 +157,8 @@ def dsi_graphs(parts: Parts) -> Mapping[str, onnx.ModelProto]:
 def _sampler_graphs(parts: Parts) -> dict[str, onnx.ModelProto]:
     structure, vectors = parts.structure, parts.network.vqvae.structure_codebook.vectors
     if not isinstance(structure, MaskedStructureGenerator):
-        return {
-            "row": row_graph(structure.pixelcnn, vectors),
-            "window": window_graph(structure.pixelcnn, vectors),
-        }
+        network = structure.pixelcnn
+        return {"row": row_graph(network, vectors), "window": window_graph(network, vectors)}
     config = parts.network.config
     assert config.structure is not None  # Parts has seen it
     side = config.native_size // SIZE_MULTIPLE

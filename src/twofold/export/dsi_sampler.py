@@ -60,8 +60,7 @@ class Row(nn.Module):
         super().__init__()
         self.network = network
         ones = F.pad(vectors.detach().float(), (0, 1), value=1.0)  # the channel of ones
-        self.register_buffer("vectors", F.pad(ones, (0, 0, 0, 1)))  # and a row of zeros: no code
-        self.vectors: Tensor
+        self.vectors = nn.Buffer(F.pad(ones, (0, 0, 0, 1)))  # and a row of zeros: no code
 
     def forward(
         self, codes_above: Tensor, is_first: Tensor, condition: Tensor, up_above: Tensor, left_above: Tensor
@@ -101,8 +100,7 @@ class Window(nn.Module):
     def __init__(self, network: PixelCnn, vectors: Tensor) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("vectors", F.pad(vectors.detach().float(), (0, 1), value=1.0))
-        self.vectors: Tensor
+        self.vectors = nn.Buffer(F.pad(vectors.detach().float(), (0, 1), value=1.0))
 
     def forward(
         self,
@@ -191,12 +189,7 @@ def _beside(before: Tensor, window: Tensor) -> Tensor:
 
 
 def row_graph(network: PixelCnn, vectors: Tensor) -> onnx.ModelProto:
-    """Trace ``Row``.
-
-    Args:
-        network: on the CPU, in evaluation mode.
-        vectors: of the codes, [k d].
-    """
+    """Trace ``Row`` of a network on the CPU, in evaluation mode, and the vectors of its codes [k d]."""
     layers, channels, width = len(network.layers()), network.up_in.g.shape[0], 4
     upper = cast(GatedResnet, network.up_layers[0])
     condition = cast(WeightNormLinear, upper.from_condition).v.shape[1] // 2

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from twofold.checkpoints.format import Weights
 from twofold.devices import exact_arithmetic
-from twofold.export.compact import halve_weights
-from twofold.export.document import Exporter, Graphs, drop_output
+from twofold.export.document import Exporter, Graphs
 from twofold.export.int8 import quantize_medfe
 from twofold.export.nodes import Nodes, composited, diffused, missing_of, replaced, to_pixels, to_range
 from twofold.export.parity import UNROUNDED, Differences, close, one_level, open_graph, trial
-from twofold.export.tracing import Axes, trace
+from twofold.export.tracing import Axes, drop_output, halve_weights, trace
 from twofold.medfe.config import MedfeConfig
 from twofold.medfe.fill import FEATURE_FACTOR
 from twofold.medfe.network import SIZE_MULTIPLE, MedfeNetwork
@@ -119,15 +118,12 @@ def _declare(graph: onnx.GraphProto, config: MedfeConfig, views: list[str]) -> N
 
 
 def check_medfe(model: onnx.ModelProto, network: MedfeNetwork, source: str) -> Differences:
-    """Compare the graph of ``medfe_graph`` with its network, at several sizes.
+    """The largest difference of ``medfe_graph``'s answers from a network's on the CPU, by size of picture.
 
     Args:
         model: with its output ``unrounded``.
         network: on the CPU.
         source: what to call it in errors.
-
-    Returns:
-        The largest difference of the answers, by size.
 
     Raises:
         CheckpointError: if they differ by more than the tolerance, or pixels by more than one level.
@@ -148,11 +144,7 @@ def check_medfe(model: onnx.ModelProto, network: MedfeNetwork, source: str) -> D
         found = dict(zip(names, run(names, given), strict=True))
         what = f"a picture of {size[2]}x{size[1]}"
         differences[f"{size[2]}x{size[1]}"] = close(found[UNROUNDED], batch.image, source, what)
-        for name, view in (
-            ("answer", batch.image),
-            ("structure", batch.structure),
-            ("texture", batch.texture),
-        ):
+        for name, view in zip(("answer", *VIEWS), (batch.image, batch.structure, batch.texture), strict=True):
             if view is not None:
                 one_level(found[name], tensor_to_image(view), source, f"{name} of {what}")
         one_level(found["filled"], np.where(hole[..., None], found["answer"], image), source, what)

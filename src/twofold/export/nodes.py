@@ -12,11 +12,7 @@ from onnx import helper, numpy_helper
 
 
 class Nodes:
-    """Nodes and constants under construction; every result has a name of its own.
-
-    Args:
-        prefix: in front of all names, so that they meet none of the network's.
-    """
+    """Nodes and constants under construction; ``prefix`` keeps their names apart from the network's."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -87,12 +83,7 @@ def composited(nodes: Nodes, answer: str, image: str, missing: str, name: str) -
 def diffused(nodes: Nodes, image: str, missing: str, name: str, levels: int) -> str:
     """``twofold.diffusion.diffuse`` for pictures of up to ``2 ** levels`` pixels a side.
 
-    Args:
-        nodes: that it is added to.
-        image: float32 [b 3 h w].
-        missing: float32 [b 1 h w].
-        name: of the result.
-        levels: of the pyramid.
+    ``image`` is float32 [b 3 h w], ``missing`` float32 [b 1 h w].
     """
     known = nodes.add("Sub", real(1), missing)
     weighted = nodes.add("Mul", image, known)
@@ -102,23 +93,12 @@ def diffused(nodes: Nodes, image: str, missing: str, name: str, levels: int) -> 
         weighted, known = _halved(nodes, weighted), _halved(nodes, known)
     color = _colors(nodes, weighted, known)
     for level, (weighted, known) in reversed(list(enumerate(pyramid))):
-        around = nodes.add(
-            "Resize",
-            color,
-            "",
-            np.array([1, 1, 2, 2], np.float32),
-            mode="linear",
-            coordinate_transformation_mode="half_pixel",
-        )
+        half_pixel = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        around = nodes.add("Resize", color, "", np.array([1, 1, 2, 2], np.float32), **half_pixel)
         size = nodes.add("Shape", known, start=2, end=4)
         around = nodes.add("Slice", around, whole(0, 0), size, whole(2, 3))
-        color = nodes.add(
-            "Where",
-            nodes.add("Greater", known, real(0)),
-            _colors(nodes, weighted, known),
-            around,
-            name="" if level else name,
-        )
+        seen, colors = nodes.add("Greater", known, real(0)), _colors(nodes, weighted, known)
+        color = nodes.add("Where", seen, colors, around, name="" if level else name)
     return color
 
 

@@ -1,9 +1,8 @@
 """Rectangular holes: the centre square of the literature, and random boxes."""
 
 import numpy as np
-import numpy.typing as npt
 
-from twofold.masks.canvas import check_size
+from twofold.masks.canvas import Hole, check_size, mask_generator
 
 # Boxes of a hole, and their sides as fractions of the image's shorter one.
 _COUNT, _SIDES = (1, 4), (0.1, 0.45)
@@ -11,38 +10,18 @@ _COUNT, _SIDES = (1, 4), (0.1, 0.45)
 _SHRINK = 0.0625
 
 
-def centre_box(height: int, width: int) -> npt.NDArray[np.bool_]:
-    """One box in the middle, its sides half of the image's: a hole [h w], True = missing.
-
-    Args:
-        height: rows of the image, in pixels.
-        width: columns of the image, in pixels.
-
-    Raises:
-        InputError: if the image is empty.
-    """
+def centre_box(height: int, width: int) -> Hole:
+    """One box in the middle, its sides half of the image's; ``InputError`` if the image is empty."""
     check_size(height, width)
     box_height, box_width = max(1, round(height / 2)), max(1, round(width / 2))
     return _box(height, width, (height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
 
 
-def random_boxes(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """One to four boxes of random size and place, wholly inside the image; they may overlap.
-
-    Args:
-        height: rows of the image, in pixels.
-        width: columns of the image, in pixels.
-        rng: the only source of randomness.
-
-    Returns:
-        A hole [h w], True = missing.
-
-    Raises:
-        InputError: if the image is empty.
-    """
-    check_size(height, width)
+@mask_generator
+def random_boxes(height: int, width: int, rng: np.random.Generator) -> Hole:
+    """One to four boxes of random size and place, wholly inside the image; they may overlap."""
     short = min(height, width)
-    hole = np.zeros((height, width), dtype=np.bool_)
+    hole = np.zeros((height, width), np.bool_)
     for _ in range(int(rng.integers(_COUNT[0], _COUNT[1] + 1))):
         box_height, box_width = (max(1, round(short * rng.uniform(*_SIDES))) for _ in range(2))
         top = int(rng.integers(0, height - box_height + 1))
@@ -51,24 +30,13 @@ def random_boxes(height: int, width: int, rng: np.random.Generator) -> npt.NDArr
     return hole
 
 
-def regular_box(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+@mask_generator
+def regular_box(height: int, width: int, rng: np.random.Generator) -> Hole:
     """One box of about half the image's sides, anywhere in it: the random regular mask of the DSI paper.
 
     At 256x256 this draws a 128x128 box and takes 0 to 16 pixels off each of its sides, the same on opposite
     ones (the authors' ``max_delta`` of 32 for their models of random masks).
-
-    Args:
-        height: rows of the image, in pixels.
-        width: columns of the image, in pixels.
-        rng: the only source of randomness.
-
-    Returns:
-        A hole [h w], True = missing.
-
-    Raises:
-        InputError: if the image is empty.
     """
-    check_size(height, width)
     starts, sides = [], []
     for length in (height, width):
         side = max(1, round(length / 2))
@@ -79,8 +47,8 @@ def regular_box(height: int, width: int, rng: np.random.Generator) -> npt.NDArra
     return _box(height, width, *starts, *sides)
 
 
-def _box(height: int, width: int, top: int, left: int, rows: int, columns: int) -> npt.NDArray[np.bool_]:
+def _box(height: int, width: int, top: int, left: int, rows: int, columns: int) -> Hole:
     """A hole [height width] of one box."""
-    hole = np.zeros((height, width), dtype=np.bool_)
+    hole = np.zeros((height, width), np.bool_)
     hole[top : top + rows, left : left + columns] = True
     return hole

@@ -2,20 +2,16 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from twofold.errors import InputError
 from twofold.masks.boxes import centre_box, random_boxes, regular_box
-from twofold.masks.canvas import check_size
+from twofold.masks.canvas import Hole, MaskGenerator, check_size
 from twofold.masks.irregular import irregular
 from twofold.masks.objects import object_shaped
 from twofold.masks.strokes import free_form, thin
-
-MaskGenerator = Callable[[int, int, np.random.Generator], npt.NDArray[np.bool_]]
-"""height, width, rng -> a hole [h w], True = missing."""
 
 RATIO_BUCKETS = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 """Hole ratios [low, high) by which results are reported."""
@@ -62,7 +58,7 @@ def parse_ratio(text: str) -> tuple[float, float]:
     return low, high
 
 
-def hole_ratio(hole: npt.NDArray[np.bool_]) -> float:
+def hole_ratio(hole: Hole) -> float:
     """The missing part of an image, in [0, 1]."""
     return float(np.count_nonzero(hole)) / hole.size
 
@@ -73,7 +69,7 @@ def draw_in_bucket(
     width: int,
     bucket: tuple[float, float],
     seed: int | np.random.Generator,
-) -> npt.NDArray[np.bool_]:
+) -> Hole:
     """Draw a hole whose ratio really lies in ``[low, high)``; the same seed gives the same hole.
 
     Draws are united until the hole is large enough; a draw that would make it too large is left
@@ -85,9 +81,6 @@ def draw_in_bucket(
         width: columns of the image, in pixels.
         bucket: ``low`` (included) and ``high`` (excluded), as fractions of the image.
         seed: 0 or above, or a source of randomness.
-
-    Returns:
-        A hole [h w], True = missing.
 
     Raises:
         InputError: if no whole number of pixels lies in the bucket, or the generator cannot reach it.
@@ -123,7 +116,7 @@ def mixed(
     kinds: Sequence[str] = ("free-form", "irregular", "boxes"),
     *,
     ratio: tuple[float, float] = (0.05, 0.6),
-) -> npt.NDArray[np.bool_]:
+) -> Hole:
     """A hole for training: kinds equally often, hole ratios spread evenly over ``ratio``.
 
     Args:
@@ -133,9 +126,6 @@ def mixed(
         kinds: names out of ``MASK_KINDS``. ``centre`` and ``regular`` always have their own ratio
             of about a quarter.
         ratio: smallest and largest part of the image that is missing.
-
-    Returns:
-        A hole [h w], True = missing.
 
     Raises:
         InputError: if a kind is unknown, none is given, or ``ratio`` cannot be reached.
@@ -156,7 +146,7 @@ def mixed(
 
 def make_mask(
     kind: str, height: int, width: int, seed: Sequence[int], *, ratio: tuple[float, float] | None = None
-) -> npt.NDArray[np.bool_]:
+) -> Hole:
     """Draw one mask; the same seed gives the same mask.
 
     Args:
@@ -165,9 +155,6 @@ def make_mask(
         width: columns, in pixels.
         seed: one number or several, each 0 or above.
         ratio: hole ratio ``[low, high)``; None: whatever the kind draws.
-
-    Returns:
-        A hole [h w], True = missing.
 
     Raises:
         InputError: if the kind is unknown, a seed is negative, or the ratio cannot be reached.

@@ -89,11 +89,7 @@ class Components:
 
 
 def components(mask: npt.NDArray[np.bool_]) -> Components:
-    """Find the connected parts of a mask; pixels that touch at a corner are connected.
-
-    Args:
-        mask: [h w].
-    """
+    """Find the connected parts of a mask; pixels that touch at a corner are connected."""
     height, width = mask.shape
     padded = np.zeros((height, width + 1), np.bool_)
     padded[:, :width] = mask

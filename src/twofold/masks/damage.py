@@ -24,10 +24,9 @@ from twofold.masks.evidence import (
     scratch_features,
     spot_features,
 )
-from twofold.masks.ridges import DIRECTIONS, WIDEST, find_lines, find_spots, halved, highest, top_hat
+from twofold.masks.ridges import DIRECTIONS, WIDEST, Levels, find_lines, find_spots, halved, highest, top_hat
 from twofold.pixels import rgb8
 
-Levels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 DAMAGE_KINDS = ("scratches", "spots")
@@ -64,11 +63,7 @@ class DamageOptions:
     margin: float = 2.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be looked for.
-
-        Raises:
-            InputError: naming the option.
-        """
+        """Refuse what cannot be looked for: ``InputError`` names the option."""
         if not 0 < self.sensitivity < math.inf:
             raise InputError(f"sensitivity is {self.sensitivity}; give a number above 0, 1 is usual")
         if self.largest is not None and self.largest < 1:
@@ -153,12 +148,7 @@ def _search(
 
 
 def filter_picture(level: Levels, saturation: Levels) -> Filtered:
-    """Compute what candidates are picked and scored by.
-
-    Args:
-        level: the picture, damage bright; uint8 [h w].
-        saturation: greatest less least of its three colours, uint8 [h w].
-    """
+    """Compute what candidates are picked and scored by, of a picture whose damage is bright."""
     side = 2 * WIDEST + 1
     lines = find_lines(level)
     opposite = highest(lines.dark, side)
@@ -222,15 +212,11 @@ def _is_small(parts: Components, largest: float) -> Mask:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How damage of one kind is picked and scored, at sensitivity 1.
+    """How damage of one kind is picked and scored, at sensitivity 1."""
 
-    Contrasts are in levels of 255, or multiples of the clutter; a candidate is all that is ``weak``
-    around something ``strong``.
-    """
-
-    faintest: float
-    weak: float
-    strong: float
+    faintest: float  # contrast of a candidate in levels of 255, at least
+    weak: float  # a candidate is all of so many times the clutter ...
+    strong: float  # ... around something of so many times it
     quantile: float  # of the responses in a cell: what is clutter there
     least: float  # log odds from which a candidate is damage
     rarity: float  # log odds more for each doubling of the width: wide lines are rather the picture's own

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.errors import InputError
+from twofold.masks.canvas import Hole
 
 FEATHER_SIDES = ("middle", "outside", "inside")
 """Where a soft edge lies: across the hole's edge, wholly outside of the hole, wholly inside."""
@@ -15,7 +16,7 @@ FEATHER_SIDES = ("middle", "outside", "inside")
 _BAND = 256
 
 
-def grow(hole: npt.NDArray[np.bool_], radius: float) -> npt.NDArray[np.bool_]:
+def grow(hole: Hole, radius: float) -> Hole:
     """Add every pixel whose centre lies within ``radius`` of the centre of a hole's pixel.
 
     An exact disc: growing by 1 adds the four neighbours, by 1.5 all eight.
@@ -44,22 +45,16 @@ def grow(hole: npt.NDArray[np.bool_], radius: float) -> npt.NDArray[np.bool_]:
     return grown
 
 
-def shrink(hole: npt.NDArray[np.bool_], radius: float) -> npt.NDArray[np.bool_]:
+def shrink(hole: Hole, radius: float) -> Hole:
     """Take away every pixel whose centre lies within ``radius`` of the centre of a known pixel.
 
     The picture's border is no edge: a hole that touches it is not shrunk from there.
-
-    Args:
-        hole: [h w], True = missing.
-        radius: in pixels, from 0 on.
-
-    Raises:
-        InputError: if the radius is negative or not a number.
+    Arguments and errors are those of ``grow``.
     """
     return ~grow(~hole, radius)
 
 
-def feather(hole: npt.NDArray[np.bool_], width: float, *, side: str = "middle") -> npt.NDArray[np.uint8]:
+def feather(hole: Hole, width: float, *, side: str = "middle") -> npt.NDArray[np.uint8]:
     """Give a hole a soft edge: levels that fall from 255 to 0 in a straight line across the edge.
 
     Filling cuts a mask at half: soft edges are for other tools, and for pasting. With ``side`` of
@@ -94,7 +89,7 @@ def feather(hole: npt.NDArray[np.bool_], width: float, *, side: str = "middle") 
     return levels
 
 
-def _vertical_gaps(mask: npt.NDArray[np.bool_], reach: int) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
+def _vertical_gaps(mask: Hole, reach: int) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
     """Bands of rows: their top, and how far the nearest True of each pixel's column is.
 
     Distances beyond ``reach`` are ``reach`` + 1.
@@ -114,9 +109,7 @@ def _vertical_gaps(mask: npt.NDArray[np.bool_], reach: int) -> Iterator[tuple[in
         yield top, np.minimum(nearest, np.int32(reach + 1))
 
 
-def _squared_distances(
-    mask: npt.NDArray[np.bool_], reach: int
-) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+def _squared_distances(mask: Hole, reach: int) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
     """Bands of rows: their top, and the squared distance of each pixel to the nearest True.
 
     Exact up to ``reach``; what is further away has some number of at least (``reach`` + 1) squared.

@@ -6,27 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.masks.components import Components
-from twofold.masks.ridges import Lines
+from twofold.masks.ridges import Levels, Lines
 
-Levels = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Filtered:
-    """A picture [h w] in which damage is bright, and what was computed of it; all uint8 [h w].
+    """A picture [h w] in which damage is bright, and what was computed of it; all uint8 [h w]."""
 
-    Attributes:
-        saturation: greatest less least of the three colours.
-        lines: the thin line through each pixel.
-        opposite: contrast of the strongest dark line nearby.
-        white_hat: white top-hat.
-        black_hat: black top-hat.
-    """
-
-    saturation: Levels
-    lines: Lines
-    opposite: Levels
+    saturation: Levels  # greatest less least of the three colours
+    lines: Lines  # the thin line through each pixel
+    opposite: Levels  # contrast of the strongest dark line nearby
     white_hat: Levels
     black_hat: Levels
 
@@ -72,28 +63,18 @@ def spot_features(parts: Components, filtered: Filtered, clutter: Levels, respon
     """
     boxes = parts.boxes()
     contrast = parts.means(response)
-    logarithms = np.log(
-        np.stack(
-            (
-                parts.areas,
-                parts.areas / (boxes[:, 0] ** 2 + boxes[:, 1] ** 2),
-                contrast / (parts.means(clutter) / 4 + 1),
-                (parts.means(filtered.black_hat) + 1) / (contrast + 1),
-                (parts.means(filtered.lines.bright) + 1) / (contrast + 1),
-            ),
-            axis=1,
-        )
+    measured = (
+        parts.areas,
+        parts.areas / (boxes[:, 0] ** 2 + boxes[:, 1] ** 2),
+        contrast / (parts.means(clutter) / 4 + 1),
+        (parts.means(filtered.black_hat) + 1) / (contrast + 1),
+        (parts.means(filtered.lines.bright) + 1) / (contrast + 1),
     )
-    return np.column_stack([logarithms, parts.means(filtered.saturation) / 255])
+    return np.column_stack([*np.log(measured), parts.means(filtered.saturation) / 255])
 
 
 def log_odds(features: Features, weights: tuple[float, ...]) -> Features:
-    """Weigh features [count k], their squares and products: log odds of being damage, float64 [count].
-
-    Args:
-        features: of each candidate.
-        weights: as many as ``terms`` has columns.
-    """
+    """Weigh features [count k], their squares and products: log odds of being damage, float64 [count]."""
     return terms(features) @ np.array(weights)
 
 

@@ -9,11 +9,12 @@ from PIL import Image
 
 from twofold.errors import ImageError, InputError, MaskError
 from twofold.masks.buckets import hole_ratio
+from twofold.masks.canvas import Hole
 from twofold.pixels import hole_of, read_photo
 from twofold.pixels.opening import READABLE
 
 
-def read_mask(path: Path, *, size: tuple[int, int] | None = None) -> npt.NDArray[np.bool_]:
+def read_mask(path: Path, *, size: tuple[int, int] | None = None) -> Hole:
     """Read a mask file: white (128 of 255 or more) is the hole.
 
     It is turned upright by its EXIF orientation, as photographs are. What is transparent is no hole.
@@ -21,9 +22,6 @@ def read_mask(path: Path, *, size: tuple[int, int] | None = None) -> npt.NDArray
     Args:
         path: an image file that ``read_photo`` takes; colours count by their luma.
         size: height and width to resize to, by nearest neighbour, so that nothing is half a hole.
-
-    Returns:
-        A hole [h w], True = missing.
 
     Raises:
         MaskError: if the file cannot be read; the message names it.
@@ -91,7 +89,7 @@ class MaskFolder:
         rng: np.random.Generator,
         *,
         bucket: tuple[float, float] = (0.0, 1.0),
-    ) -> npt.NDArray[np.bool_]:
+    ) -> Hole:
         """Draw one mask, each file equally likely, resized to the image by nearest neighbour.
 
         Resizing may move a ratio that lies on the border of the bucket by a fraction of a percent.
@@ -102,9 +100,6 @@ class MaskFolder:
             rng: the only source of randomness.
             bucket: hole ratios to draw from, ``[low, high)``. All-white masks are never drawn by
                 default: they leave nothing to start from.
-
-        Returns:
-            A hole [h w], True = missing.
 
         Raises:
             InputError: if no mask lies in the bucket.

@@ -10,28 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from twofold.masks.canvas import check_size, never_empty
+from twofold.masks.canvas import Hole, mask_generator, never_empty
 from twofold.masks.strokes import draw_stroke, points_of
 
 # The area of a layer, as a fraction of the image.
 _AREA = (0.01, 0.2)
 
 
-def irregular(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """The union of one or two layers of stains, blobs or scratches.
-
-    Args:
-        height: rows of the image, in pixels.
-        width: columns of the image, in pixels.
-        rng: the only source of randomness.
-
-    Returns:
-        A hole [h w], True = missing; never empty.
-
-    Raises:
-        InputError: if the image is empty.
-    """
-    check_size(height, width)
+@mask_generator
+def irregular(height: int, width: int, rng: np.random.Generator) -> Hole:
+    """The union of one or two layers of stains, blobs or scratches."""
     makers = (stains, blobs, scratches)
     hole = np.zeros((height, width), dtype=np.bool_)
     for _ in range(int(rng.integers(1, 3))):
@@ -40,7 +28,7 @@ def irregular(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[
     return hole
 
 
-def stains(height: int, width: int, rng: np.random.Generator, fraction: float) -> npt.NDArray[np.bool_]:
+def stains(height: int, width: int, rng: np.random.Generator, fraction: float) -> Hole:
     """The highest part of smooth noise: islands with ragged shores, covering ``fraction`` of the image."""
     short = min(height, width)
     coarse = short / rng.uniform(2.5, 7)
@@ -54,7 +42,7 @@ def stains(height: int, width: int, rng: np.random.Generator, fraction: float) -
     return hole.reshape(height, width)
 
 
-def blobs(height: int, width: int, rng: np.random.Generator, fraction: float) -> npt.NDArray[np.bool_]:
+def blobs(height: int, width: int, rng: np.random.Generator, fraction: float) -> Hole:
     """One to five deformed ellipses that together cover about ``fraction`` of the image."""
     canvas = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(canvas)
@@ -79,7 +67,7 @@ def blobs(height: int, width: int, rng: np.random.Generator, fraction: float) ->
     return np.asarray(canvas) > 0
 
 
-def scratches(height: int, width: int, rng: np.random.Generator, fraction: float) -> npt.NDArray[np.bool_]:
+def scratches(height: int, width: int, rng: np.random.Generator, fraction: float) -> Hole:
     """Thin random walks, long and gently curved, that cover roughly ``fraction`` of the image."""
     canvas = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(canvas)

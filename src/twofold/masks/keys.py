@@ -5,22 +5,20 @@ import numpy.typing as npt
 from PIL import ImageColor
 
 from twofold.errors import ImageError, InputError
+from twofold.masks.canvas import Hole
 from twofold.pixels import to_depth
 
 # Rows compared at a time: differences need more room than the levels.
 _BAND = 256
 
 
-def hole_from_alpha(pixels: npt.NDArray[np.generic], *, below: int = 128) -> npt.NDArray[np.bool_]:
+def hole_from_alpha(pixels: npt.NDArray[np.generic], *, below: int = 128) -> Hole:
     """The hole is where the picture is transparent.
 
     Args:
         pixels: [h w 4], uint8 or uint16.
         below: alpha of the hole, in levels of 255: 128 takes what is more than half transparent, 1 only
             what is wholly so, 255 all that is not opaque.
-
-    Returns:
-        A hole [h w], True = missing.
 
     Raises:
         ImageError: if the picture has no alpha channel.
@@ -49,16 +47,13 @@ def parse_color(text: str) -> tuple[int, int, int]:
 
 def hole_from_color(
     pixels: npt.NDArray[np.generic], color: tuple[int, int, int], *, tolerance: float = 16
-) -> npt.NDArray[np.bool_]:
+) -> Hole:
     """The hole is where the picture has one colour, or nearly; alpha is not looked at.
 
     Args:
         pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
         color: red, green and blue, 0 to 255.
         tolerance: how far each of the three may be off, in levels of 255.
-
-    Returns:
-        A hole [h w], True = missing.
 
     Raises:
         InputError: if the tolerance is negative or not a number.

@@ -13,7 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from twofold.masks.canvas import check_size, never_empty
+from twofold.masks.canvas import Hole, mask_generator
+from twofold.masks.strokes import trapezium
+
+Points = npt.NDArray[np.float64]
+"""Corners (x, y) of an outline, [n 2]."""
 
 _AREA = (0.03, 0.3)
 """Smallest and largest part of the picture that is missing."""
@@ -24,25 +28,14 @@ _LARGEST = 1.6
 """Longest a thing may be, in sides of the picture: what is near is cut off by the frame."""
 
 
-def object_shaped(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+@mask_generator
+def object_shaped(height: int, width: int, rng: np.random.Generator) -> Hole:
     """Silhouettes of people, animals, cars, and lamp posts or signs, painted over with some margin.
 
     There are one or two; the second is smaller and mostly stands beside. 3 to 30 % of the picture is missing,
     small and large holes equally often on a scale of ratios; pictures of a few pixels and long strips may
     miss that range.
-
-    Args:
-        height: rows of the image, in pixels.
-        width: columns of the image, in pixels.
-        rng: the only source of randomness.
-
-    Returns:
-        A hole [h w], True = missing; never empty.
-
-    Raises:
-        InputError: if the image is empty.
     """
-    check_size(height, width)
     best, distance = np.zeros((height, width), np.bool_), math.inf
     for _ in range(_TRIES):
         hole = _draw(height, width, rng, math.exp(rng.uniform(*np.log(_AREA))))
@@ -52,10 +45,10 @@ def object_shaped(height: int, width: int, rng: np.random.Generator) -> npt.NDAr
             best, distance = hole, miss
         if distance == 0.0:
             break
-    return never_empty(best, rng)
+    return best
 
 
-def _draw(height: int, width: int, rng: np.random.Generator, share: float) -> npt.NDArray[np.bool_]:
+def _draw(height: int, width: int, rng: np.random.Generator, share: float) -> Hole:
     """Draw the things of one mask, together about ``share`` of the picture."""
     zoom = max(1, -(-_CANVAS // min(height, width)))
     if zoom * max(height, width) > 4096:  # a strip of a picture
@@ -85,7 +78,7 @@ class Thing:
         parts: closed outlines, each [n 2]; their union is the silhouette.
     """
 
-    parts: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    parts: list[Points] = field(default_factory=list)
 
     def oval(self, x: float, y: float, across: float, down: float, tilt: float = 0.0) -> None:
         """Add an ellipse of two radii, turned by ``tilt`` radians."""
@@ -100,12 +93,8 @@ class Thing:
 
     def limb(self, *joints: tuple[float, float, float]) -> None:
         """Add a chain of joints (x, y, radius), each piece as wide at its ends as the joints are."""
-        for (x0, y0, r0), (x1, y1, r1) in pairwise(joints):
-            length = math.hypot(x1 - x0, y1 - y0) or 1.0
-            nx, ny = (y0 - y1) / length, (x1 - x0) / length
-            corners = [(x0 + nx * r0, y0 + ny * r0), (x1 + nx * r1, y1 + ny * r1)]
-            corners += [(x1 - nx * r1, y1 - ny * r1), (x0 - nx * r0, y0 - ny * r0)]
-            self.plate(*corners)
+        for start, end in pairwise(joints):
+            self.plate(*trapezium(start, end))
         for x, y, radius in joints:
             self.oval(x, y, radius, radius)
 
@@ -265,7 +254,7 @@ def _painted(thing: Thing, size: tuple[int, int], rng: np.random.Generator, shar
 
 
 def _covered(
-    parts: list[npt.NDArray[np.float64]],
+    parts: list[Points],
     low: npt.NDArray[np.float64],
     high: npt.NDArray[np.float64],
     margin: float,
@@ -281,7 +270,7 @@ def _covered(
     return max(1.0, float(np.count_nonzero(grown))) / scale**2
 
 
-def draw_parts(canvas: Image.Image, parts: list[npt.NDArray[np.float64]]) -> None:
+def draw_parts(canvas: Image.Image, parts: list[Points]) -> None:
     """Fill closed outlines, each [n 2] in pixels (x, y), with white."""
     pen = ImageDraw.Draw(canvas)
     for part in parts:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Levels = npt.NDArray[np.uint8]
+"""A picture of one channel, or answers about its pixels: uint8 [h w]."""
 _Tile = npt.NDArray[np.float32]
 
 WIDEST = 4
@@ -49,44 +50,24 @@ def find_lines(level: Levels) -> Lines:
 
     The answer is the mean along 16 pixels, less the brighter of the two means alongside: the border of
     an object has only one darker side, and most textures have no direction, so neither answers.
-
-    Args:
-        level: uint8 [h w].
     """
     bright, direction, dark = _by_tiles(level, _lines_in)
     return Lines(bright, direction, dark)
 
 
 def find_spots(level: Levels) -> Levels:
-    """Contrast of each pixel against the brightest of what lies on a ring of 4 pixels' radius around it.
-
-    Args:
-        level: uint8 [h w].
-
-    Returns:
-        uint8 [h w], 0 where no spot is.
-    """
+    """Contrast of each pixel against the brightest on a ring of 4 pixels' radius around it; 0: no spot."""
     (response,) = _by_tiles(level, _spots_in)
     return response
 
 
 def top_hat(level: Levels, side: int) -> Levels:
-    """The white top-hat: what an opening by a square takes away, bright details narrower than ``side``.
-
-    Args:
-        level: uint8 [h w].
-        side: of the square, in pixels; odd.
-    """
+    """The white top-hat: what an opening takes away, bright details narrower than a square of an odd side."""
     return level - highest(_extreme(level, side, np.minimum), side)
 
 
 def highest(level: Levels, side: int) -> Levels:
-    """The largest value in the square around each pixel.
-
-    Args:
-        level: uint8 [h w].
-        side: of the square, in pixels; odd.
-    """
+    """The largest value in the square of an odd ``side`` around each pixel."""
     return _extreme(level, side, np.maximum)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from twofold.masks.canvas import check_size, never_empty
+from twofold.masks.canvas import Hole, mask_generator
 
 # Lengths are fractions of the shorter side. Of free-form holes: strokes, straight pieces of one, how thick
 # the brush is and how long a piece, the least and the most; and the largest turn at a corner, in radians.
@@ -18,23 +18,12 @@ Points = list[tuple[float, float]]
 """Corners (x, y) of one connected stroke."""
 
 
-def free_form(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+@mask_generator
+def free_form(height: int, width: int, rng: np.random.Generator) -> Hole:
     """Brush strokes with turning angles, round joints and widths that swell and thin; alike at every size.
 
     Turns go left and right by turns more often than not: the scribble of someone who rubs out an object.
-
-    Args:
-        height: rows of the image, in pixels.
-        width: columns of the image, in pixels.
-        rng: the only source of randomness.
-
-    Returns:
-        A hole [h w], True = missing.
-
-    Raises:
-        InputError: if the image is empty.
     """
-    check_size(height, width)
     canvas = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(canvas)
     short = min(height, width)
@@ -47,23 +36,12 @@ def free_form(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[
     return np.asarray(canvas) > 0
 
 
-def thin(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+@mask_generator
+def thin(height: int, width: int, rng: np.random.Generator) -> Hole:
     """Long thin strokes: scratches, wires across the picture, lines of handwriting.
 
     No stroke is thinner than about two pixels, so in a small image they take a larger part of it.
-
-    Args:
-        height: rows of the image, in pixels.
-        width: columns of the image, in pixels.
-        rng: the only source of randomness.
-
-    Returns:
-        A hole [h w], True = missing; never empty.
-
-    Raises:
-        InputError: if the image is empty.
     """
-    check_size(height, width)
     canvas = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(canvas)
     makers = (_scratch, _wires, _writing)
@@ -72,7 +50,7 @@ def thin(height: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.bo
         for points in makers[int(rng.integers(len(makers)))](width, height, rng):
             widths = thickness * rng.uniform(0.8, 1.2, size=len(points))
             draw_stroke(pen, points, widths)
-    return never_empty(np.asarray(canvas) > 0, rng)
+    return np.asarray(canvas) > 0
 
 
 def _log_uniform(rng: np.random.Generator, ends: tuple[float, float]) -> float:
@@ -137,18 +115,25 @@ def points_of(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Points:
     return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
+def trapezium(start: tuple[float, float, float], end: tuple[float, float, float]) -> Points:
+    """The corners of a straight piece between two joints (x, y, radius), as wide at each end as the joint."""
+    (x0, y0, r0), (x1, y1, r1) = start, end
+    length = math.hypot(x1 - x0, y1 - y0) or 1.0
+    nx, ny = (y0 - y1) / length, (x1 - x0) / length  # the unit normal
+    return [
+        (x0 + nx * r0, y0 + ny * r0),
+        (x1 + nx * r1, y1 + ny * r1),
+        (x1 - nx * r1, y1 - ny * r1),
+        (x0 - nx * r0, y0 - ny * r0),
+    ]
+
+
 def draw_stroke(pen: ImageDraw.ImageDraw, points: Points, widths: npt.NDArray[np.float64]) -> None:
     """Draw one connected stroke, white, with a round end or joint at each of its points."""
     for (x0, y0), (x1, y1), w0, w1 in zip(points, points[1:], widths, widths[1:], strict=False):
-        length = math.hypot(x1 - x0, y1 - y0)
-        if length == 0:
-            continue
-        # The unit normal: the piece is a trapezium as wide at each end as the joint there.
-        nx, ny = (y0 - y1) / length / 2, (x1 - x0) / length / 2
-        corners = [(x0 + nx * w0, y0 + ny * w0), (x1 + nx * w1, y1 + ny * w1)]
-        corners += [(x1 - nx * w1, y1 - ny * w1), (x0 - nx * w0, y0 - ny * w0)]
-        # The outline keeps pieces thinner than a pixel visible.
-        pen.polygon(corners, fill=255, outline=255)
+        if (x0, y0) != (x1, y1):
+            # The outline keeps pieces thinner than a pixel visible.
+            pen.polygon(trapezium((x0, y0, w0 / 2), (x1, y1, w1 / 2)), fill=255, outline=255)
     for (x, y), thickness in zip(points, widths, strict=True):
         radius = max(0.5, float(thickness) / 2)
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)

@@ -7,26 +7,25 @@ import numpy.typing as npt
 
 from twofold.errors import InputError
 
+Pixels = npt.NDArray[np.generic]
+"""A picture: [h w], [h w 1], [h w 3] (RGB) or [h w 4] (RGBA), uint8 or uint16."""
+
 # ITU-R 601, the weights of Pillow's own conversion to grey, in thousandths.
 LUMA = (299, 587, 114)
 
 
-def rgb8(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """See any picture as uint8 RGB [h w 3]: grey is repeated, alpha left out, 16 bit rounded.
-
-    Args:
-        pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
-    """
+def rgb8(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """See any picture as uint8 RGB [h w 3]: grey is repeated, alpha left out, 16 bit rounded."""
     channels = pixels[..., None] if pixels.ndim == 2 else pixels
     color = np.repeat(channels, 3, axis=2) if channels.shape[2] == 1 else channels[..., :3]
     return np.ascontiguousarray(to_depth(color, np.dtype(np.uint8)).astype(np.uint8, copy=False))
 
 
-def in_order(pixels: npt.NDArray[np.generic], channels: Literal["RGB", "BGR"]) -> npt.NDArray[np.generic]:
+def in_order(pixels: Pixels, channels: Literal["RGB", "BGR"]) -> Pixels:
     """Swap between RGB and the order ``channels`` of an array's colours; grey stays as it is.
 
     Args:
-        pixels: [h w], [h w 1], [h w 3] or [h w 4]; alpha stays last.
+        pixels: alpha stays last.
         channels: ``BGR`` is OpenCV's order.
 
     Raises:
@@ -39,7 +38,7 @@ def in_order(pixels: npt.NDArray[np.generic], channels: Literal["RGB", "BGR"]) -
     return np.ascontiguousarray(pixels[..., [2, 1, 0, 3][: pixels.shape[2]]])
 
 
-def to_depth(pixels: npt.NDArray[np.generic], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+def to_depth(pixels: Pixels, dtype: np.dtype[np.generic]) -> Pixels:
     """Convert between uint8 and uint16 levels: 255 <-> 65535, rounded to the nearest level."""
     if pixels.dtype == dtype:
         return pixels
@@ -47,17 +46,15 @@ def to_depth(pixels: npt.NDArray[np.generic], dtype: np.dtype[np.generic]) -> np
     return (wide * 257 if dtype == np.uint16 else (wide + 128) // 257).astype(dtype)
 
 
-def composite(
-    image: npt.NDArray[np.generic], fill: npt.NDArray[np.generic], hole: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.generic]:
+def composite(image: Pixels, fill: Pixels, hole: npt.NDArray[np.bool_]) -> Pixels:
     """Return ``image`` with ``fill`` inside ``hole``; every other pixel is bit-identical.
 
     Alpha is kept as it is, in the hole too: only colours are filled.
 
     Args:
-        image: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16; not changed.
-        fill: any of these shapes and depths at the same height and width; colours become grey by
-            luma where the image is grey.
+        image: not changed.
+        fill: of any shape and depth at the same height and width; colours become grey by luma where the
+            image is grey.
         hole: [h w], True = take the fill.
 
     Raises:
@@ -79,13 +76,13 @@ def composite(
     return filled
 
 
-def luma1000(colors: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+def luma1000(colors: Pixels) -> npt.NDArray[np.int64]:
     """Grey value of colours [... 3], times 1000: exact in integers."""
     wide = colors[..., :3].astype(np.int64)
     return np.asarray(wide @ np.array(LUMA, np.int64))
 
 
-def _grey(colors: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _grey(colors: Pixels) -> Pixels:
     """Turn n colours [n c] into grey [n 1] of the same dtype."""
     if colors.shape[1] < 3:
         return colors[:, :1]

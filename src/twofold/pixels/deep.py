@@ -1,13 +1,15 @@
 """Colours of 16 bits: read without loss although Pillow keeps 8, and write them as PNG.
 
 Pillow's decoders understand 16-bit colour files and keep one byte of each two. Which byte is a
-matter of the byte order that they are told, so decoding twice, once in each order, gives both.
+matter of the byte order that they are told, so decoding twice, once in each order, gives both. Of AVIF it
+decodes all to 8 bits and does not say how many there were.
 """
 
 import io
 import struct
 import sys
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from twofold.errors import ImageError
-from twofold.pixels.avif import avif_bits
 from twofold.pixels.opening import load_picture, open_picture
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # TIFF tags, and one value of each that matters.
 _BITS, _CHANNELS, _PHOTOMETRIC, _KIND = 258, 277, 262, 339
 _MIN_IS_WHITE, _SIGNED = 0, 2
+_LARGEST_BOX = 1 << 24  # bytes of the description of an AVIF file; pixels lie elsewhere
 
 
 def stored_bits(image: Image.Image, file: io.BufferedReader | io.BytesIO) -> int:
@@ -157,3 +159,37 @@ def _other_order(raw_mode: str) -> str:
     if order == "N":
         order = "L" if sys.byteorder == "little" else "B"
     return raw_mode[:-1] + {"L": "B", "B": "L"}[order]
+
+
+def avif_bits(file: io.BufferedReader | io.BytesIO) -> int:
+    """The most bits a channel that a picture in an AVIF file has: 8, 10 or 12; 8 if it is damaged."""
+    held = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    described = b""
+    while len(header := file.read(8)) == 8:
+        size, kind = struct.unpack(">I4s", header)
+        if size == 1:  # the size follows, for boxes of many gigabytes
+            size = int.from_bytes(file.read(8), "big") - 8
+        if kind == b"meta" and 12 <= size <= _LARGEST_BOX:
+            described = file.read(size - 8)[4:]  # behind version and flags
+            break
+        if not 8 <= size <= held:  # 0: to the end of the file
+            break
+        file.seek(size - 8, io.SEEK_CUR)
+    properties = [body for kind, body in _boxes(described) if kind == b"iprp"]
+    tables = [body for part in properties for kind, body in _boxes(part) if kind == b"ipco"]
+    codings = [body for table in tables for kind, body in _boxes(table) if kind == b"av1C" and len(body) > 2]
+    # The third byte of a codec configuration: high bit depth, and twelve bits.
+    bits = (8 if not coding[2] & 0x40 else 12 if coding[2] & 0x20 else 10 for coding in codings)
+    return max(bits, default=8)
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The kinds and contents of the boxes that lie one behind the other in ``data``."""
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if size < 8:
+            return
+        yield kind, data[at + 8 : at + size]
+        at += size

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.errors import ImageError, MaskError
-from twofold.pixels.compositing import luma1000
+from twofold.pixels.compositing import Pixels, luma1000
 from twofold.pixels.opening import check_size
 from twofold.pixels.photo import ImageLike, read_photo
 
@@ -59,22 +59,15 @@ def read_hole(mask: MaskLike, height: int, width: int) -> npt.NDArray[np.bool_]:
     return hole_of(pixels)
 
 
-def hole_of(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
-    """The hole [h w] that a mask's pixels mean, by the rule of ``read_hole`` and without its warnings.
-
-    Args:
-        pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
-    """
+def hole_of(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """The hole [h w] that a mask's pixels mean, by the rule of ``read_hole`` and without its warnings."""
     return np.asarray(mask_levels(pixels) >= 128)
 
 
-def mask_levels(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+def mask_levels(pixels: Pixels) -> npt.NDArray[np.uint8]:
     """See a mask as uint8 levels [h w], the way it is read for filling: luma, transparent parts black.
 
     Rounded down, so that the levels from 128 on are exactly the hole.
-
-    Args:
-        pixels: [h w], [h w 1], [h w 3] or [h w 4], uint8 or uint16.
     """
     levels = np.empty(pixels.shape[:2], np.uint8)
     scale = 1 if pixels.dtype == np.uint8 else 256
@@ -94,7 +87,7 @@ def _of_bools(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArr
     return np.array(mask, np.bool_)
 
 
-def _brightness(pixels: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.int64], int]:
+def _brightness(pixels: Pixels) -> tuple[npt.NDArray[np.int64], int]:
     """Brightness over black [h w] as whole numbers, and which of them is one level."""
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return pixels.reshape(pixels.shape[:2]).astype(np.int64), 1
@@ -104,7 +97,7 @@ def _brightness(pixels: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.int64],
     return grey * pixels[..., 3].astype(np.int64), 1000 * _white(pixels)
 
 
-def _white(pixels: npt.NDArray[np.generic]) -> int:
+def _white(pixels: Pixels) -> int:
     return 255 if pixels.dtype == np.uint8 else 65535
 
 
@@ -120,7 +113,7 @@ def _check_size(shape: tuple[int, ...], height: int, width: int) -> None:
     raise MaskError(f"{seen}; give a mask of the image's size")
 
 
-def _warn_about(pixels: npt.NDArray[np.generic]) -> None:
+def _warn_about(pixels: Pixels) -> None:
     if pixels.max() == 1:
         warnings.warn(
             "mask holds nothing above 1, so nothing is a hole; white is 255: multiply by 255 or give bools",

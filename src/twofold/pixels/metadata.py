@@ -4,8 +4,9 @@ import struct
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
+
+from twofold.pixels.compositing import Pixels
 
 PREFIX = b"Exif\x00\x00"
 ORIENTATION = 0x0112
@@ -32,18 +33,15 @@ def orientation_of(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def upright(pixels: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np.generic]:
+def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Turn and mirror [h w ...] as its EXIF orientation asks."""
-    turned = {
-        2: lambda p: p[:, ::-1],
-        3: lambda p: p[::-1, ::-1],
-        4: lambda p: p[::-1],
-        5: lambda p: p.swapaxes(0, 1),
-        6: lambda p: np.rot90(p, -1),
-        7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
-        8: lambda p: np.rot90(p),
-    }
-    return np.ascontiguousarray(turned[orientation](pixels)) if orientation in turned else pixels
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def kept_exif(image: Image.Image) -> bytes | None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from twofold.errors import ImageError
+from twofold.pixels.compositing import Pixels
 from twofold.pixels.deep import is_negative, read_deep, stored_bits, unkept
 from twofold.pixels.metadata import kept_dpi, kept_exif, kept_profile, orientation_of, upright
 from twofold.pixels.opening import check_size, load_picture, open_picture, quiet_pillow, reason
@@ -32,7 +33,7 @@ class Photo:
         dpi: resolution across and down, or None.
     """
 
-    pixels: npt.NDArray[np.generic]
+    pixels: Pixels
     exif: bytes | None = None
     icc_profile: bytes | None = None
     dpi: tuple[float, float] | None = None
@@ -47,12 +48,12 @@ class Photo:
         """Columns."""
         return int(self.pixels.shape[1])
 
-    def with_pixels(self, pixels: npt.NDArray[np.generic]) -> Photo:
+    def with_pixels(self, pixels: Pixels) -> Photo:
         """The same photo with other pixels, for example filled ones."""
         return replace(self, pixels=pixels)
 
 
-ImageLike = str | os.PathLike[str] | Image.Image | npt.NDArray[np.generic] | Photo
+ImageLike = str | os.PathLike[str] | Image.Image | Pixels | Photo
 """A file, a Pillow image, an array [h w], [h w 1], [h w 3] or [h w 4] of uint8 or uint16, or a photo that has
 been read."""
 
@@ -87,7 +88,7 @@ def read_photo(image: ImageLike) -> Photo:
     raise ImageError(f"image is of type {type(image).__name__}; give {_KINDS}")
 
 
-def _checked_array(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _checked_array(pixels: Pixels) -> Pixels:
     if pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
         raise ImageError(
             f"image array holds {pixels.dtype}; give uint8 (0 to 255) or uint16 (0 to 65535), "
@@ -142,7 +143,7 @@ def _photo(image: Image.Image, name: str, bits: int = 8) -> Photo:
     return _with_metadata(image, _levels(image, name, bits))
 
 
-def _with_metadata(image: Image.Image, pixels: npt.NDArray[np.generic]) -> Photo:
+def _with_metadata(image: Image.Image, pixels: Pixels) -> Photo:
     """Turn pixels upright and add what else the loaded ``image`` carries."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     return Photo(
@@ -154,7 +155,7 @@ def _with_metadata(image: Image.Image, pixels: npt.NDArray[np.generic]) -> Photo
     )
 
 
-def _levels(image: Image.Image, name: str, bits: int) -> npt.NDArray[np.generic]:
+def _levels(image: Image.Image, name: str, bits: int) -> Pixels:
     """Pixels of a loaded image, expanded to grey, RGB or RGBA, as an array of their own."""
     mode = image.mode
     if mode.startswith("I;16") or (mode == "I" and bits == 16 and image.format == "PNG"):

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from twofold.errors import ImageError
 from twofold.pixels.atomic import replacing
+from twofold.pixels.compositing import Pixels
 from twofold.pixels.deep import encode_png
 from twofold.pixels.metadata import rebuilt_exif, without_orientation
 from twofold.pixels.opening import HAS_AVIF, quiet_pillow, reason
@@ -28,52 +28,53 @@ LONGEST = {"WEBP": 16383, "JPEG": 65500, "AVIF": 65536}
 """Pixels a side that a format can hold."""
 
 
-def check_output(path: str | os.PathLike[str], pixels: npt.NDArray[np.generic]) -> None:
+def check_output(path: str | os.PathLike[str], pixels: Pixels) -> None:
     """Say early, before any work, that ``pixels`` could not be written to ``path``.
 
     Raises:
         ImageError: for an unknown ending, a format that cannot hold the pixels' depth, alpha or
             number, a folder that is missing, or a place that cannot be written to.
     """
-    kind = ENDINGS.get(Path(path).suffix.lower())
-    deep = pixels.dtype == np.uint16
+    if wrong := _unfit(path, pixels) or _unusable(path):
+        raise ImageError(f"cannot write {path}: {wrong}")
+
+
+def _unfit(path: str | os.PathLike[str], pixels: Pixels) -> str:
+    """Why the format of a file cannot hold these pixels; empty if it can."""
+    ending = Path(path).suffix
+    kind = ENDINGS.get(ending.lower())
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if kind is None:
-        raise ImageError(
-            f"cannot write {path}: the ending {Path(path).suffix or '(none)'} is not known; use one of "
-            + ", ".join(ENDINGS)
-        )
+        return f"the ending {ending or '(none)'} is not known; use one of {', '.join(ENDINGS)}"
     if kind == "AVIF" and not HAS_AVIF:
-        raise ImageError(f"cannot write {path}: AVIF needs Pillow 11.3 or newer; use .png")
-    if deep and (kind in ("WEBP", "JPEG", "AVIF") or (kind == "TIFF" and channels > 1)):
-        raise ImageError(
-            f"cannot write {path}: 16 bits would become 8 there; use .png"
-            + (", or .tif" if channels == 1 else "")
-        )
-    if max(pixels.shape[:2]) > LONGEST.get(kind, max(pixels.shape[:2])):
-        raise ImageError(f"cannot write {path}: {kind} ends at {LONGEST[kind]} pixels a side; use .png")
+        return "AVIF needs Pillow 11.3 or newer; use .png"
+    if pixels.dtype == np.uint16 and (kind in ("WEBP", "JPEG", "AVIF") or (kind == "TIFF" and channels > 1)):
+        return f"16 bits would become 8 there; use .png{', or .tif' if channels == 1 else ''}"
+    if kind in LONGEST and max(pixels.shape[:2]) > LONGEST[kind]:
+        return f"{kind} ends at {LONGEST[kind]} pixels a side; use .png"
     if channels == 4 and kind == "JPEG":
-        raise ImageError(f"cannot write {path}: JPEG has no alpha channel; use .png, .webp or .tif")
-    _check_place(path)
+        return "JPEG has no alpha channel; use .png, .webp or .tif"
+    return ""
 
 
-def _check_place(path: str | os.PathLike[str]) -> None:
+def _unusable(path: str | os.PathLike[str]) -> str:
+    """Why no file can be written at this place; empty if one can."""
     try:
         target = Path(os.path.realpath(path))
         exists, folder, parent = target.exists(), target.is_dir(), target.parent.is_dir()
     except (OSError, ValueError) as error:  # a name that is too long, or with a null byte
-        said = getattr(error, "strerror", None) or reason(error)
-        raise ImageError(f"cannot write {path}: {said}; give another name") from error
+        return f"{getattr(error, 'strerror', None) or reason(error)}; give another name"
     if not parent:
-        raise ImageError(f"cannot write {path}: there is no folder {target.parent}; make it first")
+        return f"there is no folder {target.parent}; make it first"
     if folder:
-        raise ImageError(f"cannot write {path}: it is a folder; name a file in it")
+        return "it is a folder; name a file in it"
     if target.is_symlink():  # what is left of a link whose end cannot be found
-        raise ImageError(f"cannot write {path}: it is a link that leads in a circle; give another name")
+        return "it is a link that leads in a circle; give another name"
     if exists and not target.is_file():
-        raise ImageError(f"cannot write {path}: it is a device or a named pipe; give another name")
+        return "it is a device or a named pipe; give another name"
     if not os.access(target.parent, os.W_OK) or (exists and not os.access(target, os.W_OK)):
-        raise ImageError(f"cannot write {path}: permission denied; choose a place that you may write to")
+        return "permission denied; choose a place that you may write to"
+    return ""
 
 
 def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
@@ -117,11 +118,8 @@ def save_photo(photo: Photo, file: IO[bytes], kind: str, *, quality: int | None 
     options = _options(photo, kind)
     if quality is not None and "quality" in options:
         options["quality"] = quality
-    _as_pillow(photo.pixels).save(file, **options)
-
-
-def _as_pillow(pixels: npt.NDArray[np.generic]) -> Image.Image:
-    return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+    pixels = photo.pixels[..., 0] if photo.pixels.shape[2:] == (1,) else photo.pixels
+    Image.fromarray(pixels).save(file, **options)
 
 
 def _options(photo: Photo, kind: str) -> dict[str, Any]:
