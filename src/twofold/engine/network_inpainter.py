@@ -152,7 +152,7 @@ class NetworkInpainter(Inpainter):
             hole,
             windows,
             largest_size=largest,
-            finish=partial(finished_values, pixels, hole, detail=plan.detail),
+            finish=partial(finished_values, pixels, hole, detail=plan.detail, calm=not diverse),
             seed=seed,
             options=chosen,
             progress=progress,

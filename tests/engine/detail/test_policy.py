@@ -90,9 +90,9 @@ def test_detail_is_for_windows_that_were_scaled_unless_it_is_asked_for(
 ) -> None:
     asked: list[Tile] = []
 
-    def counted(image: np.ndarray, hole: np.ndarray, answer: np.ndarray, tile: Tile) -> object:
+    def counted(image: np.ndarray, hole: np.ndarray, answer: np.ndarray, tile: Tile, *, calm: bool) -> object:
         asked.append(tile)
-        return detailed_values(image, hole, answer, tile)
+        return detailed_values(image, hole, answer, tile, calm=calm)
 
     monkeypatch.setattr("twofold.engine.detail.policy.detailed_values", counted)
     image, hole = texture(NATIVE, NATIVE), hole_of(NATIVE, NATIVE)
@@ -151,9 +151,9 @@ def test_same_seed_gives_same_detail_whatever_the_number_of_samples() -> None:
 def test_cost_grows_with_the_hole_and_not_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     copied: list[int] = []
 
-    def counted(image: np.ndarray, hole: np.ndarray, answer: np.ndarray, tile: Tile) -> object:
+    def counted(image: np.ndarray, hole: np.ndarray, answer: np.ndarray, tile: Tile, *, calm: bool) -> object:
         copied.append(tile.own.size)
-        return detailed_values(image, hole, answer, tile)
+        return detailed_values(image, hole, answer, tile, calm=calm)
 
     monkeypatch.setattr("twofold.engine.detail.policy.detailed_values", counted)
     shapes = []

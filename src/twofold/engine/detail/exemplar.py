@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from twofold.engine.detail.filters import Floats, Mask, blurred, continued, depth, widened
 from twofold.engine.detail.patchmatch import PatchSearch, copy_patches
+from twofold.engine.detail.smooth import smooth_surroundings
 
 BROAD = 8.0
 """Scale in tile pixels above which colours are taken from the network, as far as ``BROAD_SHARE`` says."""
@@ -53,7 +54,11 @@ class Exemplar:
 
 
 def find_exemplar(
-    image: npt.NDArray[np.uint8], answer: npt.NDArray[np.uint8], hole: npt.NDArray[np.bool_]
+    image: npt.NDArray[np.uint8],
+    answer: npt.NDArray[np.uint8],
+    hole: npt.NDArray[np.bool_],
+    *,
+    calm: bool = False,
 ) -> Exemplar | None:
     """Find the sources of a tile's hole.
 
@@ -61,15 +66,22 @@ def find_exemplar(
         image: [h w 3]; what it holds in the hole has no influence.
         answer: [h w 3], the network's; only its hole is read.
         hole: [h w], True = missing.
+        calm: continue smooth surroundings, see ``smooth_surroundings``.
 
     Returns:
         None if there is nothing to fill, or too little is known to copy from.
     """
     whole = np.where(hole[..., None], answer, image).astype(np.float32)
+    share_of_broad: Floats | float = BROAD_SHARE
+    surroundings = smooth_surroundings(image, hole) if calm else None
+    if surroundings is not None:
+        colors, smooth = surroundings
+        whole += smooth * (colors - whole)
+        share_of_broad = BROAD_SHARE + (1 - BROAD_SHARE) * blurred(smooth, BROAD)
     copied = copy_patches(whole, hole, SEARCH)
     if copied is None:
         return None
-    broad = BROAD_SHARE * blurred(whole - copied.picture, BROAD)
+    broad = share_of_broad * blurred(whole - copied.picture, BROAD)
     deep = depth(hole, 4 * round(RIM_REACH))
     rows, columns = np.indices(hole.shape)
     seen = whole[rows + copied.moves[..., 0], columns + copied.moves[..., 1]] + broad

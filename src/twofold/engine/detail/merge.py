@@ -10,6 +10,7 @@ import numpy.typing as npt
 from twofold.engine.detail.color_match import fitted_to_rim
 from twofold.engine.detail.filters import blurred
 from twofold.engine.detail.patchmatch import PatchSearch, copy_patches
+from twofold.engine.detail.smooth import grain_of, smooth_surroundings
 
 BROAD = 3.0
 """Standard deviation in pixels of the blur that parts broad from fine."""
@@ -25,7 +26,11 @@ QUICK = PatchSearch(rounds=(2, 2))
 
 
 def merged_answer(
-    image: npt.NDArray[np.uint8], answer: npt.NDArray[np.uint8], hole: npt.NDArray[np.bool_]
+    image: npt.NDArray[np.uint8],
+    answer: npt.NDArray[np.uint8],
+    hole: npt.NDArray[np.bool_],
+    *,
+    calm: bool = False,
 ) -> npt.NDArray[np.uint8] | None:
     """Give a network's answer with the texture of known patches.
 
@@ -33,6 +38,7 @@ def merged_answer(
         image: [h w 3]; what it holds in the hole has no influence.
         answer: [h w 3], the network's for every pixel; around the hole it shows where the network errs.
         hole: [h w], True = missing.
+        calm: continue smooth surroundings, see ``smooth_surroundings``.
 
     Returns:
         [h w 3], the photograph outside the hole; None if there is nothing to fill, or too little is known.
@@ -44,4 +50,9 @@ def merged_answer(
     difference = whole - copied.picture
     broad = blurred(difference, BROAD)
     mixed = copied.picture + BROAD_SHARE * broad + FINE_SHARE * (difference - broad)
+    surroundings = smooth_surroundings(image, hole) if calm else None
+    if surroundings is not None:
+        colors, smooth = surroundings
+        grain = grain_of(image, hole, copied.moves, smooth)
+        mixed += smooth * (colors + grain - mixed)
     return np.where(hole[..., None], mixed.round().clip(0, 255).astype(np.uint8), image)

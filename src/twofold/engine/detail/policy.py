@@ -30,7 +30,9 @@ def finished_values(
     hole: npt.NDArray[np.bool_],
     answer: npt.NDArray[np.generic],
     tile: Tile,
+    *,
     detail: Detail,
+    calm: bool,
 ) -> npt.NDArray[np.generic]:
     """What the picture holds at a tile's own missing pixels, with what ``detail`` says of the surroundings.
 
@@ -41,27 +43,29 @@ def finished_values(
         answer: uint8 RGB [size size 3] to ``tile``.
         tile: what the network was given.
         detail: see ``twofold.inpainter.Detail``.
+        calm: continue smooth surroundings instead of what the network made of them: for one best answer, as
+            different ones would all become the same.
 
     Returns:
         Values in the order of ``tile.own``'s pixels, as ``answer_values`` gives them.
     """
     side, levels = len(tile.hole), answer.astype(np.uint8, copy=False)
     if detail == "always" or (detail == "auto" and tile.scaled and side >= LEAST_TILE):
-        values = detailed_values(image, hole, levels, tile)
+        values = detailed_values(image, hole, levels, tile, calm=calm)
         if values is not None:
             return values
     if detail == "auto" and not tile.scaled and side >= LEAST_TILE:
-        levels = merged_tile(levels, tile)
+        levels = merged_tile(levels, tile, calm=calm)
     return answer_values(image, levels, tile)
 
 
-def merged_tile(answer: npt.NDArray[np.uint8], tile: Tile) -> npt.NDArray[np.uint8]:
+def merged_tile(answer: npt.NDArray[np.uint8], tile: Tile, *, calm: bool) -> npt.NDArray[np.uint8]:
     """An answer to a tile [size size 3], merged with pieces of the tile's own content.
 
     The answer is given back as it is where too little is known to copy from.
     """
     inside = tile.content.slices
-    merged = merged_answer(tile.image[inside], answer[inside], tile.hole[inside])
+    merged = merged_answer(tile.image[inside], answer[inside], tile.hole[inside], calm=calm)
     if merged is None:
         return answer
     whole = answer.copy()
@@ -74,10 +78,12 @@ def detailed_values(
     hole: npt.NDArray[np.bool_],
     answer: npt.NDArray[np.uint8],
     tile: Tile,
+    *,
+    calm: bool = False,
 ) -> npt.NDArray[np.generic] | None:
     """The values of ``finished_values`` with detail of the surroundings; None if too little is known."""
     inside = tile.content.slices
-    exemplar = find_exemplar(tile.image[inside], answer[inside], tile.hole[inside])
+    exemplar = find_exemplar(tile.image[inside], answer[inside], tile.hole[inside], calm=calm)
     around = bounding_box(tile.own)
     if exemplar is None or around is None:
         return None
