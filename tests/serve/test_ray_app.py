@@ -32,6 +32,7 @@ def address() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"] = "60"  # 5 are too few where others want the cores
     ray.init(
         address="local",
         num_cpus=4,  # of two small replicas and what Ray itself runs

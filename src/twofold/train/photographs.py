@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from twofold.data.loader import training_batches
 from twofold.data.pairs import TrainingPairs, ValidationPairs
@@ -54,7 +54,7 @@ def train_on_photographs(
         def validator(network: nn.Module) -> Validation:
             return validate(network, chosen)
 
-    return train(
+    weights = train(
         recipe,
         lambda first, rank, world: training_batches(
             pairs,
@@ -69,3 +69,12 @@ def train_on_photographs(
         fabric,
         validator=validator,
     )
+    end_together()
+    return weights
+
+
+def end_together() -> None:
+    """Wait for all processes and part from them: one that ends while others still speak to it is aborted."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
