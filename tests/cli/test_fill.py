@@ -282,3 +282,18 @@ def test_threads_wait_briefly_unless_somebody_says_otherwise(
     clean = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     done = subprocess.run(words, env=clean | given, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(waits)
+
+
+def test_a_mask_painted_in_black_on_transparent_names_its_alpha(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layer = np.zeros((40, 50, 4), np.uint8)
+    layer[10:20, 15:40, 3] = 255
+    Image.fromarray(layer).save(folder / "layer.png")
+    assert fill(folder, mask="layer.png") == 2
+    assert (
+        "make a mask of its alpha by `twofold masks from-alpha`" in capsys.readouterr().err.splitlines()[-1]
+    )
+    assert main(["masks", "from-alpha", str(folder / "layer.png"), "-o", str(folder / "made.png")]) == 0
+    assert main(["masks", "invert", str(folder / "made.png"), "-o", str(folder / "turned.png")]) == 0
+    assert fill(folder, mask="turned.png") == 0

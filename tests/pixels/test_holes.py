@@ -144,3 +144,38 @@ def test_levels_of_grey_are_kept_in_every_shape_and_depth(level: int) -> None:
             pixels = np.full(shape, level * scale, kind)
             pixels[..., 3:] = 255 * scale
             assert (mask_levels(pixels) == level).all()
+
+
+def test_a_dark_label_is_told_of_and_a_soft_edge_is_not() -> None:
+    labels = np.zeros((64, 64), np.uint8)
+    labels[5:15, 5:15], labels[30:50, 30:50] = 38, 224
+    with pytest.warns(MaskWarning, match="100 pixels of level 38, below half.*binarise --at 38"):
+        hole = read_hole(labels, 64, 64)
+    assert hole.sum() == 400
+    rows, columns = np.indices((64, 64))
+    soft = ((20.5 - np.hypot(rows - 32, columns - 32)).clip(0, 1) * 255).round().astype(np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_hole(soft, 64, 64)
+        read_hole(np.where(labels > 0, np.uint8(255), np.uint8(0)), 64, 64)
+    few = np.where(labels > 100, 255, 0).astype(np.uint8)
+    few[0, :15] = 38
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_hole(few, 64, 64)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_dark_brush_on_a_clear_layer_is_told_of(dtype: str) -> None:
+    layer = np.zeros((32, 32, 4), dtype)
+    layer[8:16, 8:16, 3] = np.iinfo(dtype).max
+    with pytest.warns(MaskWarning, match="what is opaque in it is dark.*alpha"):
+        assert not read_hole(layer, 32, 32).any()
+    layer[8:16, 8:16, :3] = np.iinfo(dtype).max
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_hole(layer, 32, 32).sum() == 64
+    layer[..., :3], layer[..., 3] = 0, np.iinfo(dtype).max
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_hole(layer, 32, 32)  # opaque throughout: an empty mask

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
     options: FillOptions = parse(FillOptions, "twofold fill", arguments)
     from twofold.cli.outputs import Writer, describe_ranking, plan_outputs
     from twofold.errors import InputError, MaskError
-    from twofold.pixels import read_hole, read_photo
+    from twofold.pixels import painted_dark, read_hole, read_photo
 
     if options.samples < 1 or options.seed < 0:
         raise InputError(
@@ -90,10 +90,10 @@ def main(arguments: Sequence[str]) -> int:
             photo = read_photo(options.photo)
             hole = read_hole(options.mask, photo.height, photo.width)
             if not hole.any():
-                raise MaskError(
-                    f"mask {options.mask} has no hole: nothing is white in it; "
-                    "paint white what is to be filled"
-                )
+                hint = "paint white what is to be filled"
+                if painted_dark(read_photo(options.mask).pixels):
+                    hint = "make a mask of its alpha by `twofold masks from-alpha` and `twofold masks invert`"
+                raise MaskError(f"mask {options.mask} has no hole: nothing is white in it; {hint}")
             outputs = plan_outputs(options.out, options.photo, options.mask, photo.pixels, options.samples)
             from twofold.devices import use_threads
             from twofold.engine.load import load

@@ -6,7 +6,7 @@ a ``hole`` is a boolean array [h w], True where the picture is missing.
 
 from twofold.pixels.atomic import replacing
 from twofold.pixels.compositing import composite, in_order, rgb8, to_depth
-from twofold.pixels.holes import MaskLike, MaskWarning, hole_of, read_hole
+from twofold.pixels.holes import MaskLike, MaskWarning, hole_of, painted_dark, read_hole
 from twofold.pixels.photo import ImageLike, Photo, read_photo
 from twofold.pixels.sheet import contact_sheet
 from twofold.pixels.writing import ENDINGS, check_output, write_photo
@@ -22,6 +22,7 @@ __all__ = [
     "contact_sheet",
     "hole_of",
     "in_order",
+    "painted_dark",
     "read_hole",
     "read_photo",
     "replacing",

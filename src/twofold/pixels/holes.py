@@ -17,6 +17,9 @@ MaskLike = ImageLike
 # as well.
 GREY_LEVELS = 16
 GREY_SHARE = 0.05
+# A soft edge has few pixels of each level; what somebody painted or labelled has many of one.
+LABEL_PIXELS = 16
+LABEL_SHARE = 0.1
 # Rows read at a time, so that a large mask needs little memory.
 _BAND = 256
 
@@ -46,7 +49,8 @@ def read_hole(mask: MaskLike, height: int, width: int) -> npt.NDArray[np.bool_]:
 
     Warns:
         MaskWarning: if there are many grey levels or many grey pixels (a JPEG, a photograph given
-            as the mask), or if a mask of integers holds nothing but 0 and 1.
+            as the mask), if a mask of integers holds nothing but 0 and 1, if something is painted in one
+            level below half, as dark labels are, or if what is opaque in it is dark throughout.
     """
     try:
         if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
@@ -55,8 +59,17 @@ def read_hole(mask: MaskLike, height: int, width: int) -> npt.NDArray[np.bool_]:
     except ImageError as error:
         raise MaskError(f"mask cannot be used: {error}") from error
     _check_size(pixels.shape, height, width)
-    _warn_about(pixels)
-    return hole_of(pixels)
+    hole = hole_of(pixels)
+    _warn_about(pixels, hole)
+    return hole
+
+
+def painted_dark(pixels: Pixels) -> bool:
+    """Whether a mask has no hole because what is opaque in it is dark, as a black brush on a clear layer."""
+    if pixels.ndim != 3 or pixels.shape[2] != 4:
+        return False
+    opaque = np.greater(pixels[..., 3], _white(pixels) // 2)
+    return bool(opaque.any() and not opaque.all() and not hole_of(pixels).any())
 
 
 def hole_of(pixels: Pixels) -> npt.NDArray[np.bool_]:
@@ -113,22 +126,35 @@ def _check_size(shape: tuple[int, ...], height: int, width: int) -> None:
     raise MaskError(f"{seen}; give a mask of the image's size")
 
 
-def _warn_about(pixels: Pixels) -> None:
+def _warn_about(pixels: Pixels, hole: npt.NDArray[np.bool_]) -> None:
+    said = _doubt(pixels, hole)
+    if said:
+        warnings.warn(said, MaskWarning, stacklevel=3)
+
+
+def _doubt(pixels: Pixels, hole: npt.NDArray[np.bool_]) -> str:
+    """Why a mask probably does not say what its author meant; empty if it does."""
     if pixels.max() == 1:
-        warnings.warn(
-            "mask holds nothing above 1, so nothing is a hole; white is 255: multiply by 255 or give bools",
-            MaskWarning,
-            stacklevel=3,
+        return "mask holds nothing above 1, so nothing is a hole; white is 255: multiply by 255 or give bools"
+    if painted_dark(pixels):
+        return (
+            "mask has no hole: what is opaque in it is dark, and white is the hole; paint white, or give its "
+            "alpha as the mask"
         )
-        return
     brightness, level = _brightness(pixels)
     nearest = np.rint(brightness / (level * _white(pixels)) * 255).astype(np.intp)
-    counts = np.bincount(nearest.ravel(), minlength=256)[1:255]
-    levels, share = int(np.count_nonzero(counts)), float(counts.sum() / nearest.size)
-    if levels > GREY_LEVELS or share > GREY_SHARE:
-        warnings.warn(
-            f"mask has {levels} grey levels on {share:.1%} of its pixels, as a JPEG or a photograph has; "
-            "it is cut at half, white is the hole: a PNG of black and white says exactly what you mean",
-            MaskWarning,
-            stacklevel=3,
+    counts = np.bincount(nearest.ravel(), minlength=256)
+    levels, share = int(np.count_nonzero(counts[1:255])), float(counts[1:255].sum() / nearest.size)
+    label = int(counts[1:128].argmax()) + 1
+    least = max(LABEL_PIXELS, LABEL_SHARE * np.count_nonzero(hole))
+    if levels <= GREY_LEVELS and counts[label] >= least:
+        return (
+            f"mask has {counts[label]} pixels of level {label}, below half, which are not filled; white is "
+            f"the hole: `twofold masks binarise --at {label}` makes them white"
         )
+    if levels > GREY_LEVELS or share > GREY_SHARE:
+        return (
+            f"mask has {levels} grey levels on {share:.1%} of its pixels, as a JPEG or a photograph has; "
+            "it is cut at half, white is the hole: a PNG of black and white says exactly what you mean"
+        )
+    return ""
