@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from engine.fakes import NATIVE, Palette, PaletteConfig, PaletteOptions, Plain, number_of
 from twofold.devices import derive_seed
@@ -284,7 +284,9 @@ def test_the_products_of_the_engine_take_one_thread() -> None:
             seen.append({pool["num_threads"] for pool in pools if pool["user_api"] == "blas"})
             return super().fill(*given, **named)
 
-    before = threadpool_info()
-    TorchInpainter(Watching(), "watching", device="cpu").fill(IMAGE, HOLE)
-    assert seen == [{1}]
-    assert threadpool_info() == before
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = threadpool_info()
+        assert {pool["num_threads"] for pool in before if pool["user_api"] == "blas"} == {2}
+        TorchInpainter(Watching(), "watching", device="cpu").fill(IMAGE, HOLE)
+        assert seen == [{1}]
+        assert threadpool_info() == before
