@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
             hole = read_hole(options.mask, photo.height, photo.width)
             if not hole.any():
                 hint = "paint white what is to be filled"
-                if painted_dark(read_photo(options.mask).pixels):
+                if painted_dark(read_photo(options.mask).pixels, hole):
                     hint = "make a mask of its alpha by `twofold masks from-alpha` and `twofold masks invert`"
                 raise MaskError(f"mask {options.mask} has no hole: nothing is white in it; {hint}")
             outputs = plan_outputs(options.out, options.photo, options.mask, photo.pixels, options.samples)

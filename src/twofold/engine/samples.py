@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class Sampler:
         """Draw a candidate for each request; what the network can answer together, it gets as one batch."""
         self.expect(sum(attempt > 0 for _, attempt in requests))
         found: list[list[Sample]] = [[] for _ in requests]
-        views: dict[int, Tile] = {}
+        firsts: list[Tile] = []
         for places in self._batches():
             tiles = [
                 [self._cut(place, one) for place in places]
@@ -97,43 +98,37 @@ class Sampler:
                 progress=within,
             )
             self._tell(start + steps)
-            views.setdefault(places[0], tiles[0][0])
+            firsts.append(tiles[0][0])
             for number, answer in enumerate(answers):
                 request, column = divmod(number, len(places))
                 tile = tiles[request if len(tiles) > 1 else 0][column]
                 found[request].append(replace(answer, image=self._finish(answer.image, tile)))
-        return [_joined(one, self._windows, views[0]) for one in found]
+        return [_joined(one, self._windows, firsts[0]) for one in found]
 
     def _batches(self) -> list[list[int]]:
         """Numbers of windows that are asked for together: of one turn and size, up to ``BATCH`` pixels.
 
         A network that samples gets its windows one by one, each by all seeds.
         """
-        batches: list[list[int]] = []
-        for place, window in enumerate(self._windows):
-            side = self._tile_size(window.box)
-            last = batches[-1][-1] if batches else None
-            if (
-                last is not None
-                and self._options is None
-                and self._windows[last].turn == window.turn
-                and self._tile_size(self._windows[last].box) == side
-                and (len(batches[-1]) + 1) * side**2 <= BATCH
-            ):
-                batches[-1].append(place)
-            else:
-                batches.append([place])
+        places, batches = range(len(self._windows)), []
+        for (_, side), alike in groupby(places, key=self._kind):
+            together = 1 if self._options is not None else max(1, BATCH // side**2)
+            found = list(alike)
+            batches += [found[first : first + together] for first in range(0, len(found), together)]
         return batches
+
+    def _kind(self, place: int) -> tuple[int, int]:
+        """Turn and tile size of a window."""
+        window = self._windows[place]
+        return window.turn, self._tile_size(window.box)
 
     def _cut(self, place: int, found: Sequence[Sample]) -> Tile:
         window = self._windows[place]
-        size = self._tile_size(window.box)
-        if window.turn == 0:
+        turn, size = self._kind(place)
+        if turn == 0:
             return cut(self._image, self._hole, window, size)
         earlier = [
-            (other, one.image)
-            for other, one in zip(self._windows, found, strict=False)
-            if other.turn < window.turn
+            (other, one.image) for other, one in zip(self._windows, found, strict=False) if other.turn < turn
         ]
         return cut_filled(self._image, self._hole, window, size, earlier)
 

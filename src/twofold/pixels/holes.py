@@ -64,12 +64,12 @@ def read_hole(mask: MaskLike, height: int, width: int) -> npt.NDArray[np.bool_]:
     return hole
 
 
-def painted_dark(pixels: Pixels) -> bool:
+def painted_dark(pixels: Pixels, hole: npt.NDArray[np.bool_]) -> bool:
     """Whether a mask has no hole because what is opaque in it is dark, as a black brush on a clear layer."""
-    if pixels.ndim != 3 or pixels.shape[2] != 4:
+    if hole.any() or pixels.shape[2:] != (4,):
         return False
     opaque = np.greater(pixels[..., 3], _white(pixels) // 2)
-    return bool(opaque.any() and not opaque.all() and not hole_of(pixels).any())
+    return bool(opaque.any() and not opaque.all())
 
 
 def hole_of(pixels: Pixels) -> npt.NDArray[np.bool_]:
@@ -136,7 +136,7 @@ def _doubt(pixels: Pixels, hole: npt.NDArray[np.bool_]) -> str:
     """Why a mask probably does not say what its author meant; empty if it does."""
     if pixels.max() == 1:
         return "mask holds nothing above 1, so nothing is a hole; white is 255: multiply by 255 or give bools"
-    if painted_dark(pixels):
+    if painted_dark(pixels, hole):
         return (
             "mask has no hole: what is opaque in it is dark, and white is the hole; paint white, or give its "
             "alpha as the mask"

@@ -6,8 +6,8 @@ A network paints blotches of several levels there, and pieces from elsewhere hav
 import numpy as np
 import numpy.typing as npt
 
+from twofold.engine.crops.windows import Box, CellGrid
 from twofold.engine.detail.filters import Floats, Mask, blurred, continued, depth, widened
-from twofold.masks.components import components
 
 BLUR = 3.0
 """Standard deviation in pixels of the blur that parts what is broad from grain."""
@@ -37,21 +37,19 @@ def smooth_surroundings(image: npt.NDArray[np.uint8], hole: Mask) -> tuple[Float
     height, width = hole.shape
     colors, share = np.zeros((height, width, 3), np.float32), np.zeros((height, width, 1), np.float32)
     deep = depth(hole, max(height, width))
-    parts = components(hole)
-    labels = parts.labelled()
-    for number in range(1, parts.count + 1):
-        own = labels == number
-        reach = max(LEAST_REACH, int(deep[own].max()))
-        rows, columns = np.nonzero(own)
-        box = (
-            slice(max(0, rows.min() - reach), min(height, rows.max() + reach + 1)),
-            slice(max(0, columns.min() - reach), min(width, columns.max() + reach + 1)),
-        )
-        found = _surface(image[box], own[box], widened(own[box], reach) & ~hole[box])
+    grid = CellGrid.of(hole, cell=1)
+    for number, (top, left, bottom, right) in enumerate(grid.boxes().tolist(), start=1):
+        own = grid.labels[top:bottom, left:right] == number
+        reach = max(LEAST_REACH, int(deep[top:bottom, left:right][own].max()))
+        box = Box(
+            max(0, top - reach), max(0, left - reach), min(height, bottom + reach), min(width, right + reach)
+        ).slices
+        own = grid.labels[box] == number
+        found = _surface(image[box], own, widened(own, reach) & ~hole[box])
         if found is not None:
             surface, smooth = found
-            colors[box][own[box]] = surface[own[box]]
-            share[box][own[box]] = smooth
+            colors[box][own] = surface[own]
+            share[box][own] = smooth
     return (colors, share) if share.any() else None
 
 
